@@ -1,0 +1,110 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One target per module; `dependencies` are the floors of docs/internals/architecture.md. Every target under
+// Sources/EngineCore also compiles as Embedded Swift (`make kernel-check`), so none imports Foundation or Glibc.
+
+/// Dynamic exclusivity checking keeps its state per thread and so cannot follow a fiber switch.
+let common: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .unsafeFlags(["-enforce-exclusivity=unchecked"]),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+/// An engine module in `Sources/EngineCore/<folder>`.
+func engine(_ name: String, in folder: String? = nil, _ dependencies: [String]) -> Target {
+    .target(
+        name: name, dependencies: dependencies.map { .byName(name: $0) }, path: "Sources/EngineCore/\(folder ?? name)",
+        swiftSettings: common)
+}
+
+let package = Package(
+    name: "dbkernel",
+    products: [
+        .executable(name: "dbkernel-sim", targets: ["dbkernel-sim"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        .target(name: "CPrimitives", cSettings: [.unsafeFlags(["-msse4.2"])]),
+        .target(name: "CLinux", linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("numa")]),
+
+        // 0 ground
+        engine("Platform", []),
+        engine("LockFree", ["Platform", "CPrimitives"]),
+        engine("ArenaAlloc", ["Platform"]),
+        engine("NUMAMemory", ["Platform"]),
+        engine("Telemetry", ["Platform", "CPrimitives"]),
+        engine("Fibers", ["Platform", "LockFree", "Telemetry", "CPrimitives"]),
+        // 1 devices
+        engine("IOBatching", ["Platform"]),
+        engine("IOScheduler", ["Platform", "Fibers", "IOBatching", "Telemetry"]),
+        engine("AsyncIO", ["Platform", "Fibers", "IOScheduler", "Telemetry"]),
+        // 2 storage
+        engine("DirectStorage", ["Platform", "Fibers", "AsyncIO", "CPrimitives"]),
+        engine("LayoutManager", ["Platform", "DirectStorage"]),
+        // 3 pages and log
+        engine(
+            "WALEngine",
+            ["Platform", "Fibers", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager", "Telemetry", "CPrimitives"]),
+        engine(
+            "BufferPool",
+            [
+                "Platform", "Fibers", "LockFree", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager", "WALEngine",
+                "Telemetry", "CPrimitives",
+            ]),
+        // 4 transactions
+        engine(
+            "BTree",
+            ["Platform", "Fibers", "DirectStorage", "LayoutManager", "WALEngine", "BufferPool", "Telemetry", "CPrimitives"]),
+        engine(
+            "MVCC",
+            [
+                "Platform", "Fibers", "LockFree", "ArenaAlloc", "DirectStorage", "WALEngine", "BufferPool", "BTree",
+                "Telemetry",
+            ]),
+        // 5 tables
+        engine("MultiEngine", ["Platform", "Fibers", "ArenaAlloc", "BTree", "MVCC", "WALEngine", "SQLTypes"]),
+        // 6 language
+        engine("SQLTypes", in: "SQL/Types", ["Platform", "ArenaAlloc"]),
+        engine("SQLSyntax", in: "SQL/Syntax", ["Platform"]),
+        engine(
+            "SQL", in: "SQL/Planner",
+            ["Platform", "ArenaAlloc", "SQLTypes", "SQLSyntax", "MultiEngine", "MVCC"]),
+        // 7 query
+        engine(
+            "QueryExec",
+            ["Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQLSyntax", "SQL", "MultiEngine", "MVCC", "Telemetry"]),
+        // 8 instances
+        engine(
+            "Runtime",
+            [
+                "Platform", "Fibers", "ArenaAlloc", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager", "WALEngine",
+                "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL", "QueryExec", "Telemetry",
+            ]),
+        // 9 service
+        engine("PostgresWire", ["Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQLSyntax", "SQL", "QueryExec", "Runtime", "Telemetry"]),
+        // 10 assembly
+        engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire", "Telemetry"]),
+
+        .target(
+            name: "HostPlatform", dependencies: ["Platform", "NUMAMemory", "CLinux", "CPrimitives"], swiftSettings: common),
+        .target(
+            name: "SharedSuite",
+            dependencies: [
+                "Platform", "Fibers", "LockFree", "ArenaAlloc", "Telemetry", "AsyncIO", "IOScheduler", "DirectStorage",
+                "LayoutManager", "WALEngine", "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL",
+                "QueryExec", "Runtime", "PostgresWire", "EngineCore", "CPrimitives",
+            ],
+            path: "Tests/SharedSuite", swiftSettings: common),
+        .executableTarget(
+            name: "dbkernel-sim",
+            dependencies: [
+                "Platform", "EngineCore", "HostPlatform", "SharedSuite", "Runtime",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: common),
+        .testTarget(name: "HostTests", dependencies: ["SharedSuite", "HostPlatform", "Platform"], swiftSettings: common),
+    ]
+)

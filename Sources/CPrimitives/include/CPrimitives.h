@@ -1,0 +1,30 @@
+// What Swift cannot say: the stack switch, CRC32C, the time-stamp counter, a per-core word, and a spin hint.
+// Everything here is freestanding: it compiles unchanged for Linux and for Ring 0.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// ---- Fibers -------------------------------------------------------------------------------------------------------
+// Saves the callee-saved registers and MXCSR/x87 control words on the current stack, stores the stack pointer in
+// *saved, and continues from `target` (System V AMD64 ABI 1.0, section 3.2.1).
+void dbk_switch(void **saved, void *target);
+// Prepares a fresh stack whose first switch calls entry(argument). `top` is the highest address; returns the stack
+// pointer to switch to. entry must never return.
+void *dbk_stack_prepare(void *top, void (*entry)(void *), void *argument);
+
+// One word per core: the worker that runs on it. Thread-local on Linux, FS-relative in Ring 0.
+extern _Thread_local void *dbk_core_word;
+static inline void *dbk_core_word_get(void) { return dbk_core_word; }
+static inline void dbk_core_word_set(void *value) { dbk_core_word = value; }
+
+// ---- Processor ----------------------------------------------------------------------------------------------------
+static inline uint64_t dbk_tsc(void) {
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return ((uint64_t)high << 32) | low;
+}
+static inline void dbk_pause(void) { __asm__ volatile("pause"); }
+static inline void dbk_prefetch(const void *address) { __builtin_prefetch(address); }
+
+// CRC32C (Castagnoli, RFC 3720 appendix B.4), by the SSE4.2 instruction. `seed` is 0 or an earlier result.
+uint32_t dbk_crc32c(uint32_t seed, const void *bytes, size_t byte_count);

@@ -1,0 +1,3 @@
+// Arenas and slabs for database objects, with budgets.
+
+import Platform

@@ -1,0 +1,3 @@
+// Block I/O that parks the calling fiber.
+
+import Platform

@@ -1,0 +1,3 @@
+// B+-tree on slotted pages.
+
+import Platform

@@ -1,0 +1,3 @@
+// The only cache: page tables as translation.
+
+import Platform

@@ -1,0 +1,3 @@
+// Superblock, page header, checksums.
+
+import Platform

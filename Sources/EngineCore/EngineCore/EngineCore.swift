@@ -1,0 +1,3 @@
+// Puts the modules together.
+
+import Platform

@@ -1,0 +1,3 @@
+// Stackful fibers, one scheduler per worker.
+
+import Platform

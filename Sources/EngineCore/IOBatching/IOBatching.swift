@@ -1,0 +1,3 @@
+// Coalesces adjacent block requests.
+
+import Platform

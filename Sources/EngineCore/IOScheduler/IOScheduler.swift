@@ -1,0 +1,3 @@
+// Classes of block I/O and their order.
+
+import Platform

@@ -1,0 +1,3 @@
+// Where bytes live: WAL zone, double-write zone, extents.
+
+import Platform

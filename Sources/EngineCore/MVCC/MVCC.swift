@@ -1,0 +1,3 @@
+// Transactions, snapshots, undo, locks, recovery.
+
+import Platform

@@ -1,0 +1,3 @@
+// Tables and indexes over versioned trees.
+
+import Platform

@@ -1,0 +1,3 @@
+// Which node's memory a worker uses.
+
+import Platform

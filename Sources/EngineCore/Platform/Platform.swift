@@ -1,0 +1,168 @@
+// What differs between Linux, bare metal and the simulated world, and nothing else.
+//
+// The engine holds it as one class-bound existential. Its calls are per batch (poll, submit, park) or rare (memory at
+// start, console), so a witness-table call costs nothing that can be measured, and the engine above is compiled once
+// instead of once per platform (docs/decisions/0001-platform-is-class-bound.md). What must be fast needs no call: pages
+// are at `pool base + number * pageSize`, time is the TSC where the platform allows it.
+
+/// Index of a core that runs a worker, from 0.
+package typealias CoreIndex = Int
+
+/// Cores, their NUMA nodes and the nodes' distances (10 is local, as in ACPI SLIT).
+package struct Topology: Sendable {
+    package var nodeOfCore: [Int]
+    package var distance: [[Int]]
+    package var coreCount: Int { nodeOfCore.count }
+    package init(nodeOfCore: [Int], distance: [[Int]]) {
+        self.nodeOfCore = nodeOfCore
+        self.distance = distance
+    }
+}
+
+/// What the block device promises.
+package struct BlockGeometry: Sendable {
+    /// Size of the device in bytes, a multiple of `pageSize`.
+    package var byteCount: UInt64
+    /// Smallest addressable unit in bytes: 512 or 4096.
+    package var logicalBlockSize: Int
+    /// Bytes that are written all or not at all across power loss. 4096 or more: pages need no double write.
+    package var atomicWriteByteCount: Int
+    /// True if a completed write may be lost at power loss until a flush completes.
+    package var hasVolatileCache: Bool
+    /// Most bytes in one request.
+    package var maxTransferByteCount: Int
+    /// Requests in flight per core that the device can use.
+    package var queueDepth: Int
+    package init(
+        byteCount: UInt64, logicalBlockSize: Int, atomicWriteByteCount: Int, hasVolatileCache: Bool,
+        maxTransferByteCount: Int, queueDepth: Int
+    ) {
+        self.byteCount = byteCount
+        self.logicalBlockSize = logicalBlockSize
+        self.atomicWriteByteCount = atomicWriteByteCount
+        self.hasVolatileCache = hasVolatileCache
+        self.maxTransferByteCount = maxTransferByteCount
+        self.queueDepth = queueDepth
+    }
+}
+
+/// Names a request from submission to completion: the address of the requester's `Completion` cell (see `Fibers`).
+package typealias Tag = UInt
+
+/// A finished request. `result` is the byte count (or the new stream's handle for accept); negative for an error: the
+/// negated `PlatformErrno`.
+package struct CompletionEvent: BitwiseCopyable, Sendable {
+    package var tag: Tag
+    package var result: Int
+    @inline(__always) package init(tag: Tag, result: Int) {
+        self.tag = tag
+        self.result = result
+    }
+}
+
+/// The few failures that the engine tells apart. Values follow Linux's errno where one exists.
+package enum PlatformErrno {
+    package static let io = 5
+    package static let noSpace = 28
+    package static let canceled = 125
+    package static let connectionReset = 104
+    package static let notSupported = 95
+}
+
+/// One piece of a vectored request. `base` of block requests is aligned to the logical block size.
+package struct IOVector: BitwiseCopyable {
+    package var base: UnsafeMutableRawPointer
+    package var byteCount: Int
+    @inline(__always) package init(base: UnsafeMutableRawPointer, byteCount: Int) {
+        self.base = base
+        self.byteCount = byteCount
+    }
+}
+
+package enum BlockOperation: UInt8, Sendable {
+    case read
+    case write
+    /// Write that is durable when it completes (FUA; RWF_DSYNC on Linux).
+    case durableWrite
+    /// Makes every write that completed before this was queued durable. Takes no vectors.
+    case flush
+}
+
+/// A connected byte stream or a listener.
+package struct StreamHandle: RawRepresentable, Hashable, Sendable {
+    package var rawValue: Int32
+    package init(rawValue: Int32) { self.rawValue = rawValue }
+    @inline(__always) package static func == (a: StreamHandle, b: StreamHandle) -> Bool { a.rawValue == b.rawValue }
+}
+
+/// Every `queue…` call is made by the worker of `core` and only notes the request; `submit` (or `park`) hands all noted
+/// ones over in one batch. Buffers and vectors must stay where they are until the completion. A `queue…` call returns
+/// false, having done nothing, if the queue is full: submit, poll, and try again.
+package protocol Platform: AnyObject {
+    // Cores
+    var topology: Topology { get }
+    /// Runs `body` on every core's worker thread at once; returns when all have returned.
+    func runWorkers(_ body: @escaping @Sendable (CoreIndex) -> Void)
+    /// Submits what is queued and waits until a completion is there, `wake(core)` was called since the last park, or
+    /// `deadline` has passed. May return early for no reason.
+    func park(_ core: CoreIndex, until deadline: Nanoseconds)
+    /// Ends that core's park, or its next one if it is not parked. Callable from any worker. Costs a system call or an
+    /// interprocessor interrupt only if the core is parked.
+    func wake(_ core: CoreIndex)
+    func submit(_ core: CoreIndex)
+    /// Moves up to `events.count` completions into `events`; returns how many. Never waits.
+    func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int
+
+    // Time
+    /// Monotonic.
+    func now() -> Nanoseconds
+    /// Microseconds since 1970-01-01 00:00 UTC.
+    func wallClock() -> Int64
+
+    // Memory
+    /// Zeroed memory on a NUMA node, aligned to 4 KiB (2 MiB if `huge`, which is a wish). Nil when there is none.
+    func allocate(byteCount: Int, node: Int, huge: Bool) -> UnsafeMutableRawPointer?
+    func deallocate(_ base: UnsafeMutableRawPointer, byteCount: Int)
+    /// Address space without memory, 4 KiB-aligned. Touching a page of it gives the page zeroed memory.
+    func reserve(byteCount: Int) -> UnsafeMutableRawPointer?
+    /// Gives back the memory of `count` pages starting at `base`, inside a reserved range. They read as zeros after.
+    func discard(_ base: UnsafeMutableRawPointer, pageCount: Int)
+    /// Makes the page at `base` fault on any access: a stack guard.
+    func protect(_ base: UnsafeMutableRawPointer, pageCount: Int)
+
+    // Block device
+    var blockGeometry: BlockGeometry { get }
+    /// `offset` and lengths are multiples of the logical block size.
+    func queueBlock(
+        _ core: CoreIndex, _ operation: BlockOperation, _ vectors: UnsafeMutableBufferPointer<IOVector>,
+        offset: UInt64, tag: Tag
+    ) -> Bool
+
+    // Streams
+    /// `address` as text, `A.B.C.D:PORT`; port 0 picks one. The bound address is returned.
+    func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String)
+    /// One completion per connection, result = its handle, until the listener is closed.
+    func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool
+    /// Completes with at least one byte, 0 at the peer's end, or an error.
+    func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool
+    /// Completes when something was sent; the result may be less than asked.
+    func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool
+    /// Ends both directions at once: pending receives and sends complete.
+    func shutdown(_ stream: StreamHandle)
+    func close(_ stream: StreamHandle)
+
+    // The rest
+    /// Bytes to the console, for people: start-up messages, panics.
+    func consoleWrite(_ bytes: UnsafeRawBufferPointer)
+    func entropy(_ bytes: UnsafeMutableRawBufferPointer)
+    /// Ends the machine or process.
+    func exit(status: Int32) -> Never
+}
+
+extension Platform {
+    /// Writes text and a newline to the console.
+    package func log(_ text: String) {
+        var copy = text + "\n"
+        copy.withUTF8 { consoleWrite(UnsafeRawBufferPointer($0)) }
+    }
+}

@@ -1,0 +1,3 @@
+// Protocol 3.0.
+
+import Platform

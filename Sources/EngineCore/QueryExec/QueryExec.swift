@@ -1,0 +1,3 @@
+// Vectorised operators.
+
+import Platform

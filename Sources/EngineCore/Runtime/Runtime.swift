@@ -1,0 +1,3 @@
+// Instances: create, open, stop, drop, recover.
+
+import Platform

@@ -1,0 +1,3 @@
+// Catalog, binder, planner.
+
+import Platform

@@ -1,0 +1,3 @@
+// Lexer, AST, parser.
+
+import Platform

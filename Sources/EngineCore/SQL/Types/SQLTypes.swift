@@ -1,0 +1,3 @@
+// Types, values, vectors, functions.
+
+import Platform

@@ -1,0 +1,3 @@
+// Per-core counters, latency histograms, trace ring.
+
+import Platform

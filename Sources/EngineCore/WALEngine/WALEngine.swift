@@ -1,0 +1,3 @@
+// The log.
+
+import Platform

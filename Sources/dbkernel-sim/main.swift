@@ -1,0 +1,3 @@
+// The Linux executable.
+
+import Platform

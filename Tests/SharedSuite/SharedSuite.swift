@@ -1,0 +1,3 @@
+// The cases every platform runs.
+
+import Platform
