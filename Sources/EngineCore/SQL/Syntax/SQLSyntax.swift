@@ -1,3 +1,0 @@
-// Lexer, AST, parser.
-
-import Platform
