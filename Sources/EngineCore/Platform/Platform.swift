@@ -79,7 +79,7 @@ package struct IOVector: BitwiseCopyable {
     }
 }
 
-package enum BlockOperation: UInt8, Sendable {
+package enum BlockOperation: UInt8, BitwiseCopyable, Sendable {
     case read
     case write
     /// Write that is durable when it completes (FUA; RWF_DSYNC on Linux).
@@ -89,7 +89,7 @@ package enum BlockOperation: UInt8, Sendable {
 }
 
 /// A connected byte stream or a listener.
-package struct StreamHandle: RawRepresentable, Hashable, Sendable {
+package struct StreamHandle: RawRepresentable, BitwiseCopyable, Hashable, Sendable {
     package var rawValue: Int32
     package init(rawValue: Int32) { self.rawValue = rawValue }
     @inline(__always) package static func == (a: StreamHandle, b: StreamHandle) -> Bool { a.rawValue == b.rawValue }

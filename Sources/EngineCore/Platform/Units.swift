@@ -1,7 +1,7 @@
 // The measures every layer shares, as types, so that a page number is never taken for a byte position.
 
 /// Number of a 4 KiB page on the device. Page `p` lies at byte `p * pageSize`; 0 is the superblock and never a tree page.
-package struct PageID: RawRepresentable, Hashable, Comparable, Sendable {
+package struct PageID: RawRepresentable, BitwiseCopyable, Hashable, Comparable, Sendable {
     package var rawValue: UInt64
     @inline(__always) package init(rawValue: UInt64) { self.rawValue = rawValue }
     @inline(__always) package init(_ value: UInt64) { rawValue = value }
@@ -15,7 +15,7 @@ package let pageSize = 4096
 
 /// Position in the log: count of payload bytes since the log began, so it only grows, across restarts too.
 /// The end LSN of a transaction's commit record is its commit timestamp.
-package struct LSN: RawRepresentable, Hashable, Comparable, Sendable {
+package struct LSN: RawRepresentable, BitwiseCopyable, Hashable, Comparable, Sendable {
     package var rawValue: UInt64
     @inline(__always) package init(rawValue: UInt64) { self.rawValue = rawValue }
     @inline(__always) package init(_ value: UInt64) { rawValue = value }
@@ -25,7 +25,7 @@ package struct LSN: RawRepresentable, Hashable, Comparable, Sendable {
 }
 
 /// Monotonic time, from an arbitrary origin.
-package struct Nanoseconds: RawRepresentable, Hashable, Comparable, Sendable {
+package struct Nanoseconds: RawRepresentable, BitwiseCopyable, Hashable, Comparable, Sendable {
     package var rawValue: UInt64
     @inline(__always) package init(rawValue: UInt64) { self.rawValue = rawValue }
     @inline(__always) package init(_ value: UInt64) { rawValue = value }

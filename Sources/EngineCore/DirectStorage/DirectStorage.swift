@@ -1,3 +1,0 @@
-// Superblock, page header, checksums.
-
-import Platform

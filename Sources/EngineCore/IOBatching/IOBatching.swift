@@ -1,3 +1,0 @@
-// Coalesces adjacent block requests.
-
-import Platform

@@ -1,3 +1,0 @@
-// Classes of block I/O and their order.
-
-import Platform
