@@ -1,0 +1,8 @@
+// Every declaration file's entry point, in one list.
+
+extension FunctionRegistry {
+    func declareAll() {
+    }
+    func loadOperators() {}
+    func loadCasts() {}
+}

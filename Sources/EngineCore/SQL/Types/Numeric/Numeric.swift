@@ -1,0 +1,5 @@
+package enum Numeric {
+    static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int { 0 }
+    static func hash(_ a: UnsafeRawBufferPointer) -> UInt64 { 0 }
+    static func appendKey(_ a: UnsafeRawBufferPointer, to buffer: inout ByteBuffer) {}
+}
