@@ -1,1 +1,260 @@
+// Files, sockets, threads, memory and the small rest.
+#define _GNU_SOURCE
 #include "CLinux.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <numa.h>
+#include <numaif.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+// ---- Wake events --------------------------------------------------------------------------------------------------
+
+int dbk_event_create(void) {
+    int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return event < 0 ? -errno : event;
+}
+
+void dbk_event_signal(int event) {
+    uint64_t one = 1;
+    ssize_t written = write(event, &one, sizeof one);
+    (void)written;  // full only after 2^64 - 2 signals
+}
+
+// ---- Files --------------------------------------------------------------------------------------------------------
+
+static int open_disk(const char *path, int flags, dbk_disk *disk) {
+    disk->is_direct = 1;
+    disk->fd = open(path, flags | O_DIRECT, 0600);
+    if (disk->fd < 0 && errno == EINVAL) {
+        disk->is_direct = 0;
+        disk->fd = open(path, flags, 0600);
+    }
+    return disk->fd < 0 ? -errno : 0;
+}
+
+static int size_disk(uint64_t byte_count, int create, dbk_disk *disk) {
+    struct stat status;
+    if (fstat(disk->fd, &status)) return -errno;
+    disk->logical_block_size = 4096;
+    disk->is_block_device = S_ISBLK(status.st_mode);
+    if (disk->is_block_device) {
+        int size = 4096;
+        if (ioctl(disk->fd, BLKGETSIZE64, &disk->byte_count) || ioctl(disk->fd, BLKSSZGET, &size)) return -errno;
+        disk->logical_block_size = (uint32_t)size;
+        return 0;
+    }
+    if (!S_ISREG(status.st_mode)) return -ENOTBLK;
+    disk->byte_count = (uint64_t)status.st_size;
+    if (create && disk->byte_count < byte_count) {
+        // Blocks are allocated now, so that running out of space shows here and not at a commit.
+        int error = posix_fallocate(disk->fd, 0, (off_t)byte_count);
+        if (error) {
+            if (status.st_size == 0 || error == ENOSPC) {
+                int truncated = ftruncate(disk->fd, status.st_size);
+                (void)truncated;
+            }
+            return -error;
+        }
+        if (fsync(disk->fd)) return -errno;
+        disk->byte_count = byte_count;
+    }
+    return 0;
+}
+
+int dbk_disk_open(const char *path, uint64_t byte_count, int create, dbk_disk *disk) {
+    int error = open_disk(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), disk);
+    if (error) return error;
+    if (flock(disk->fd, LOCK_EX | LOCK_NB)) error = -errno;
+    if (!error) error = size_disk(byte_count, create, disk);
+    if (error) close(disk->fd);
+    return error;
+}
+
+void dbk_close(int fd) { close(fd); }
+
+// ---- Sockets ------------------------------------------------------------------------------------------------------
+
+int dbk_listen(const char *host, uint16_t *port, int backlog) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(*port)};
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1) return -EINVAL;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    int one = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);  // inherited by what is accepted
+    socklen_t length = sizeof address;
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, backlog)
+        || getsockname(fd, (struct sockaddr *)&address, &length)) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+void dbk_shutdown(int stream) { shutdown(stream, SHUT_RDWR); }
+
+// ---- Threads ------------------------------------------------------------------------------------------------------
+
+int dbk_allowed_cpus(int *cpus, int capacity) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set)) return -errno;
+    int count = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE && count < capacity; cpu++)
+        if (CPU_ISSET(cpu, &set)) cpus[count++] = cpu;
+    return count;
+}
+
+struct start {
+    void (*body)(void *, int);
+    void *context;
+    int index;
+    int cpu;
+};
+
+static void *start_thread(void *argument) {
+    struct start *start = argument;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(start->cpu, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+    char name[16];
+    snprintf(name, sizeof name, "worker %d", start->index);
+    pthread_setname_np(pthread_self(), name);
+    start->body(start->context, start->index);
+    return NULL;
+}
+
+int dbk_run_pinned(int count, const int *cpus, void (*body)(void *, int), void *context) {
+    pthread_t *threads = calloc((size_t)count, sizeof *threads);
+    struct start *starts = calloc((size_t)count, sizeof *starts);
+    int error = threads && starts ? 0 : ENOMEM;
+    int started = 0;
+    for (; started < count && !error; started++) {
+        starts[started] = (struct start){body, context, started, cpus[started]};
+        error = pthread_create(&threads[started], NULL, start_thread, &starts[started]);
+        if (error) break;
+    }
+    for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
+    free(threads);
+    free(starts);
+    return -error;
+}
+
+// ---- Memory -------------------------------------------------------------------------------------------------------
+
+void *dbk_reserve(size_t byte_count) {
+    void *base = mmap(NULL, byte_count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return NULL;
+    madvise(base, byte_count, MADV_NOHUGEPAGE);
+    return base;
+}
+
+void *dbk_map(size_t byte_count, int node, int huge) {
+    size_t const large = 2 << 20;
+    size_t length = huge ? byte_count + large : byte_count;
+    char *base = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) return NULL;
+    if (huge) {
+        char *aligned = (char *)(((uintptr_t)base + large - 1) & ~(large - 1));
+        size_t end = (byte_count + 4095) & ~(size_t)4095;
+        if (aligned > base) munmap(base, (size_t)(aligned - base));
+        if (aligned + end < base + length) munmap(aligned + end, (size_t)(base + length - aligned - end));
+        base = aligned;
+        madvise(base, byte_count, MADV_HUGEPAGE);
+    }
+    if (node > 0 || (node == 0 && numa_available() >= 0 && numa_max_node() > 0)) numa_tonode_memory(base, byte_count, node);
+    return base;
+}
+
+void dbk_unmap(void *base, size_t byte_count) { munmap(base, byte_count); }
+void dbk_discard(void *base, size_t byte_count) { madvise(base, byte_count, MADV_DONTNEED); }
+void dbk_protect(void *base, size_t byte_count) { mprotect(base, byte_count, PROT_NONE); }
+
+// ---- The rest -----------------------------------------------------------------------------------------------------
+
+uint64_t dbk_monotonic(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int64_t dbk_wall_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void dbk_console_write(const void *bytes, size_t byte_count) {
+    while (byte_count > 0) {
+        ssize_t written = write(STDERR_FILENO, bytes, byte_count);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return;
+        bytes = (const char *)bytes + written;
+        byte_count -= (size_t)written;
+    }
+}
+
+void dbk_entropy(void *bytes, size_t byte_count) {
+    while (byte_count > 0) {
+        ssize_t got = getrandom(bytes, byte_count < 256 ? byte_count : 256, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) abort();
+        bytes = (char *)bytes + got;
+        byte_count -= (size_t)got;
+    }
+}
+
+_Noreturn void dbk_exit(int status) { exit(status); }
+
+const char *dbk_error_text(int error) { return strerrordesc_np(error); }
+
+int dbk_signal_descriptor(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int dbk_signal_take(int descriptor) {
+    struct signalfd_siginfo info;
+    return read(descriptor, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+int dbk_numa_node(int cpu) {
+    if (numa_available() < 0) return 0;
+    int node = numa_node_of_cpu(cpu);
+    return node < 0 ? 0 : node;
+}
+
+int dbk_numa_distance(int from, int to) {
+    if (numa_available() < 0) return 10;
+    int distance = numa_distance(from, to);
+    return distance > 0 ? distance : from == to ? 10 : 20;
+}

@@ -1,3 +1,235 @@
-// Linux.
+// The engine's world on Linux: pinned threads, one io_uring per worker, sockets, a file or block device as the disk.
+//
+// A worker sleeps in io_uring_enter and nowhere else; parking submits what is queued and waits in that one call. Another
+// thread ends the sleep through the core's eventfd, and only writes it if the core is asleep or about to be.
 
+import CLinux
+import CPrimitives
 import Platform
+import Synchronization
+
+package final class HostPlatform: Platform, @unchecked Sendable {
+    package struct Options {
+        /// File or block device.
+        package var diskPath: String
+        /// Size to create or extend a file to; 0 takes the file as it is.
+        package var diskByteCount: UInt64
+        package var createIfMissing: Bool
+        /// Workers; 0 is one for each CPU this process may use.
+        package var cores: Int
+        /// Threads and epoll instead of io_uring.
+        package var forceFallback: Bool
+        package init(
+            diskPath: String, diskByteCount: UInt64 = 0, createIfMissing: Bool = false, cores: Int = 0,
+            forceFallback: Bool = false
+        ) {
+            self.diskPath = diskPath
+            self.diskByteCount = diskByteCount
+            self.createIfMissing = createIfMissing
+            self.cores = cores
+            self.forceFallback = forceFallback
+        }
+    }
+
+    package let topology: Topology
+    package let blockGeometry: BlockGeometry
+    private let disk: dbk_disk
+    private let cpus: [Int32]
+    /// One per core, at a stride that gives each its own cache lines.
+    private let cores: UnsafeMutablePointer<CoreState>
+
+    /// 58030 if the disk cannot be opened, 53100 if there is no space to create it, 55006 if another process has it.
+    package init(options: Options) throws(EngineError) {
+        disk = try Self.openDisk(options)
+        blockGeometry = BlockGeometry(
+            byteCount: disk.byte_count / UInt64(pageSize) * UInt64(pageSize),
+            logicalBlockSize: Int(disk.logical_block_size), atomicWriteByteCount: Int(disk.logical_block_size),
+            hasVolatileCache: true, maxTransferByteCount: 1 << 20, queueDepth: 128)
+        var allowed = [Int32](repeating: 0, count: 1024)
+        let allowedCount = max(1, Int(dbk_allowed_cpus(&allowed, 1024)))
+        let count = options.cores > 0 ? options.cores : allowedCount
+        cpus = (0..<count).map { allowed[$0 % allowedCount] }
+        let nodes = cpus.map { Int(dbk_numa_node($0)) }
+        let nodeCount = (nodes.max() ?? 0) + 1
+        topology = Topology(
+            nodeOfCore: nodes,
+            distance: (0..<nodeCount).map { from in
+                (0..<nodeCount).map { Int(dbk_numa_distance(Int32(from), Int32($0))) }
+            })
+        cores = .allocate(capacity: count)
+        for core in 0..<count { (cores + core).initialize(to: CoreState(wakeEvent: dbk_event_create())) }
+    }
+
+    deinit {
+        for core in 0..<topology.coreCount { dbk_close(cores[core].wakeEvent) }
+        cores.deinitialize(count: topology.coreCount)
+        cores.deallocate()
+        dbk_close(disk.fd)
+    }
+
+    private static func openDisk(_ options: Options) throws(EngineError) -> dbk_disk {
+        var disk = dbk_disk()
+        let error = dbk_disk_open(
+            options.diskPath, options.diskByteCount, options.createIfMissing ? 1 : 0, &disk)
+        if error == 0 { return disk }
+        let path = options.diskPath
+        switch -error {
+        case 11:
+            throw EngineError(
+                .objectInUse, "disk \"\(path)\" is in use by another process", severity: .fatal,
+                hint: "Stop the other server, or give this one another disk.")
+        case 28:
+            throw EngineError(
+                .diskFull,
+                "could not create disk \"\(path)\" of \(options.diskByteCount) bytes: No space left on device",
+                severity: .fatal)
+        default:
+            throw EngineError(
+                .ioError, "could not open disk \"\(path)\": \(String(cString: dbk_error_text(-error)))",
+                severity: .fatal)
+        }
+    }
+
+    // MARK: Cores
+
+    package func runWorkers(_ body: @escaping @Sendable (CoreIndex) -> Void) {
+        let context = WorkerContext(platform: self, body: body)
+        let error = dbk_run_pinned(
+            Int32(topology.coreCount), cpus,
+            { context, index in
+                Unmanaged<WorkerContext>.fromOpaque(context!).takeUnretainedValue().run(Int(index))
+            }, Unmanaged.passUnretained(context).toOpaque())
+        withExtendedLifetime(context) {}
+        precondition(error == 0, "could not start a worker thread")
+    }
+
+    fileprivate func work(_ core: CoreIndex, _ body: (CoreIndex) -> Void) {
+        var ring: OpaquePointer?
+        let error = dbk_ring_create(&ring, 512, disk.fd, cores[core].wakeEvent)
+        precondition(error == 0 && ring != nil, "io_uring")
+        cores[core].ring = ring
+        body(core)
+        cores[core].ring = nil
+        dbk_ring_destroy(ring)
+    }
+
+    package func park(_ core: CoreIndex, until deadline: Nanoseconds) {
+        let (wasFirst, _) = cores[core].sleep.compareExchange(
+            expected: Sleep.awake, desired: Sleep.asleep, ordering: .acquiringAndReleasing)
+        if wasFirst {
+            var timeout: Int64 = -1
+            if deadline != .never { timeout = Int64(min((deadline - now()).rawValue, UInt64(Int64.max))) }
+            if timeout == 0 { submit(core) } else { dbk_ring_park(cores[core].ring, timeout) }
+        } else {
+            submit(core)
+        }
+        cores[core].sleep.store(Sleep.awake, ordering: .releasing)
+    }
+
+    package func wake(_ core: CoreIndex) {
+        // Only the one who turns asleep into notified pays for the system call.
+        if cores[core].sleep.exchange(Sleep.notified, ordering: .acquiringAndReleasing) == Sleep.asleep {
+            dbk_event_signal(cores[core].wakeEvent)
+        }
+    }
+
+    package func submit(_ core: CoreIndex) { dbk_ring_submit(cores[core].ring) }
+
+    package func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int {
+        let base = UnsafeMutableRawPointer(events.baseAddress!).assumingMemoryBound(to: dbk_event.self)
+        return Int(dbk_ring_poll(cores[core].ring, base, UInt32(events.count)))
+    }
+
+    // MARK: Time
+
+    package func now() -> Nanoseconds { Nanoseconds(dbk_monotonic()) }
+    package func wallClock() -> Int64 { dbk_wall_clock() }
+
+    // MARK: Memory
+
+    package func allocate(byteCount: Int, node: Int, huge: Bool) -> UnsafeMutableRawPointer? {
+        dbk_map(byteCount, Int32(node), huge ? 1 : 0)
+    }
+    package func deallocate(_ base: UnsafeMutableRawPointer, byteCount: Int) { dbk_unmap(base, byteCount) }
+    package func reserve(byteCount: Int) -> UnsafeMutableRawPointer? { dbk_reserve(byteCount) }
+    package func discard(_ base: UnsafeMutableRawPointer, pageCount: Int) { dbk_discard(base, pageCount * pageSize) }
+    package func protect(_ base: UnsafeMutableRawPointer, pageCount: Int) { dbk_protect(base, pageCount * pageSize) }
+
+    // MARK: Block device
+
+    package func queueBlock(
+        _ core: CoreIndex, _ operation: BlockOperation, _ vectors: UnsafeMutableBufferPointer<IOVector>,
+        offset: UInt64, tag: Tag
+    ) -> Bool {
+        let base = UnsafeMutableRawPointer(vectors.baseAddress)?.assumingMemoryBound(to: dbk_vector.self)
+        return dbk_ring_block(
+            cores[core].ring, Int32(operation.rawValue), base, UInt32(vectors.count), offset, UInt64(tag)) != 0
+    }
+
+    // MARK: Streams
+
+    package func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {
+        guard let (host, givenPort) = Self.split(address) else {
+            throw EngineError(
+                .invalidParameterValue, "invalid listen address \"\(address)\"", hint: "Write A.B.C.D:PORT.")
+        }
+        var port = givenPort
+        let fd = dbk_listen(host, &port, 1024)
+        if fd < 0 {
+            throw EngineError(
+                .ioError, "could not listen on \(address): \(String(cString: dbk_error_text(-fd)))", severity: .fatal)
+        }
+        return (StreamHandle(rawValue: fd), "\(host):\(port)")
+    }
+
+    private static func split(_ address: String) -> (host: String, port: UInt16)? {
+        guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...]) else {
+            return nil
+        }
+        return (String(address[..<colon]), port)
+    }
+
+    package func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool {
+        dbk_ring_accept(cores[core].ring, listener.rawValue, UInt64(tag)) != 0
+    }
+    package func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool {
+        dbk_ring_receive(cores[core].ring, stream.rawValue, buffer.base, buffer.byteCount, UInt64(tag)) != 0
+    }
+    package func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool {
+        dbk_ring_send(cores[core].ring, stream.rawValue, buffer.base, buffer.byteCount, UInt64(tag)) != 0
+    }
+    package func shutdown(_ stream: StreamHandle) { dbk_shutdown(stream.rawValue) }
+    package func close(_ stream: StreamHandle) { dbk_close(stream.rawValue) }
+
+    // MARK: The rest
+
+    package func consoleWrite(_ bytes: UnsafeRawBufferPointer) { dbk_console_write(bytes.baseAddress, bytes.count) }
+    package func entropy(_ bytes: UnsafeMutableRawBufferPointer) { dbk_entropy(bytes.baseAddress, bytes.count) }
+    package func exit(status: Int32) -> Never { dbk_exit(status) }
+}
+
+/// Whether a wake must ring the core's bell.
+enum Sleep {
+    static let awake: UInt32 = 0
+    static let asleep: UInt32 = 1
+    /// A wake came since the last park.
+    static let notified: UInt32 = 2
+}
+
+struct CoreState: ~Copyable {
+    let sleep = Atomic<UInt32>(Sleep.awake)
+    let wakeEvent: Int32
+    var ring: OpaquePointer?
+    private let padding: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
+    init(wakeEvent: Int32) { self.wakeEvent = wakeEvent }
+}
+
+private final class WorkerContext: Sendable {
+    let platform: HostPlatform
+    let body: @Sendable (CoreIndex) -> Void
+    init(platform: HostPlatform, body: @escaping @Sendable (CoreIndex) -> Void) {
+        self.platform = platform
+        self.body = body
+    }
+    func run(_ core: CoreIndex) { platform.work(core, body) }
+}

@@ -1,3 +1,10 @@
 // The Linux executable.
 
-import Platform
+import ArgumentParser
+
+struct Simulator: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dbkernel-sim", abstract: "DBKernel as a Linux process.", subcommands: [SelfTest.self])
+}
+
+Simulator.main()

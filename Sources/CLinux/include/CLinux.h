@@ -1,2 +1,81 @@
-// Thin C face of liburing and libnuma: their headers stay out of Swift.
+// Thin C face of Linux: io_uring (liburing), files, sockets, pinned threads, NUMA (libnuma). The libraries' own headers stay
+// out of Swift. Functions that can fail return a negated errno; strings are NUL-terminated.
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// ---- Rings --------------------------------------------------------------------------------------------------------
+// One per worker, used by that worker's thread alone, but for dbk_ring_wake.
+typedef struct dbk_ring dbk_ring;
+// Same layout as Platform.CompletionEvent and struct iovec.
+typedef struct { uint64_t tag; int64_t result; } dbk_event;
+typedef struct { void *base; size_t byte_count; } dbk_vector;
+enum { DBK_READ = 0, DBK_WRITE = 1, DBK_DURABLE_WRITE = 2, DBK_FLUSH = 3 };
+
+int dbk_ring_create(dbk_ring **ring, unsigned entries, int disk, int wake_event);
+// Cancels what is in flight and waits for it: afterwards no buffer is written any more.
+void dbk_ring_destroy(dbk_ring *ring);
+// The queue functions return 1, or 0 if the queue is full.
+int dbk_ring_block(dbk_ring *ring, int operation, const dbk_vector *vectors, unsigned count, uint64_t offset, uint64_t tag);
+int dbk_ring_accept(dbk_ring *ring, int listener, uint64_t tag);
+int dbk_ring_receive(dbk_ring *ring, int stream, void *base, size_t byte_count, uint64_t tag);
+int dbk_ring_send(dbk_ring *ring, int stream, const void *base, size_t byte_count, uint64_t tag);
+// Completes with 1 when `fd` is readable.
+int dbk_ring_poll_fd(dbk_ring *ring, int fd, uint64_t tag);
+void dbk_ring_submit(dbk_ring *ring);
+// Submits and waits for a completion or, if timeout >= 0, that many nanoseconds.
+void dbk_ring_park(dbk_ring *ring, int64_t timeout);
+int dbk_ring_poll(dbk_ring *ring, dbk_event *events, unsigned capacity);
+
+// ---- Wake events --------------------------------------------------------------------------------------------------
+int dbk_event_create(void);
+void dbk_event_signal(int event);
+
+// ---- Files --------------------------------------------------------------------------------------------------------
+typedef struct {
+    int fd;
+    uint64_t byte_count;
+    uint32_t logical_block_size;
+    int is_block_device;
+    int is_direct;
+} dbk_disk;
+enum { DBK_DISK_LOCKED = 1 };
+// Opens (O_DIRECT where the file system can) and locks a file or block device; creates or extends a file to
+// `byte_count` if `create`. -EWOULDBLOCK if another process has it.
+int dbk_disk_open(const char *path, uint64_t byte_count, int create, dbk_disk *disk);
+void dbk_close(int fd);
+
+// ---- Sockets ------------------------------------------------------------------------------------------------------
+// `host` is a dotted quad. Returns the listener; *port is the bound port.
+int dbk_listen(const char *host, uint16_t *port, int backlog);
+void dbk_shutdown(int stream);
+
+// ---- Threads ------------------------------------------------------------------------------------------------------
+// The CPUs this process may use; returns how many were stored.
+int dbk_allowed_cpus(int *cpus, int capacity);
+// Runs body(context, index) on `count` threads, each pinned to cpus[index], and waits for all. -errno if one cannot start.
+int dbk_run_pinned(int count, const int *cpus, void (*body)(void *, int), void *context);
+
+// ---- Memory -------------------------------------------------------------------------------------------------------
+void *dbk_map(size_t byte_count, int node, int huge);
+void *dbk_reserve(size_t byte_count);
+void dbk_unmap(void *base, size_t byte_count);
+void dbk_discard(void *base, size_t byte_count);
+void dbk_protect(void *base, size_t byte_count);
+
+// ---- The rest -----------------------------------------------------------------------------------------------------
+uint64_t dbk_monotonic(void);
+int64_t dbk_wall_clock(void);
+void dbk_console_write(const void *bytes, size_t byte_count);
+void dbk_entropy(void *bytes, size_t byte_count);
+_Noreturn void dbk_exit(int status);
+const char *dbk_error_text(int error);
+// Blocks SIGINT and SIGTERM in this thread and those it starts, ignores SIGPIPE; returns a descriptor that becomes
+// readable when one of the two arrives.
+int dbk_signal_descriptor(void);
+// The number of the signal that came, or 0.
+int dbk_signal_take(int descriptor);
+// NUMA node of a CPU, and distance between nodes (10 = local).
+int dbk_numa_node(int cpu);
+int dbk_numa_distance(int from, int to);

@@ -1,3 +1,0 @@
-// Stackful fibers, one scheduler per worker.
-
-import Platform

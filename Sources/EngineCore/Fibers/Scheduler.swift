@@ -1,0 +1,194 @@
+// Stackful fibers on pinned workers, one worker per core. A fiber never leaves its worker, so state per worker needs no
+// lock between its fibers; a switch happens only in a call that says it blocks.
+
+import CPrimitives
+import Platform
+import Synchronization
+
+package final class Scheduler: @unchecked Sendable {
+    package let platform: any Platform
+    package let workerCount: Int
+    /// Usable bytes of each fiber's stack.
+    package let stackByteCount: Int
+    private let capacity: Int
+    /// Workers lie `workerStride` apart, so that no two share a cache line.
+    private let workers: UnsafeMutableRawPointer
+    private static let workerStride = 512
+    private let stopping = Atomic<Bool>(false)
+
+    /// Reserves address space for `maxFibersPerWorker` stacks per core; memory is taken as stacks are touched and kept for
+    /// reuse. `sliceMicroseconds` 0 makes `Fiber.yieldIfDue` count calls instead of reading the clock, for a world whose
+    /// time is not the processor's.
+    package init(
+        platform: any Platform, stackByteCount: Int = 128 << 10, maxFibersPerWorker: Int = 4096,
+        sliceMicroseconds: UInt64 = 100
+    ) {
+        precondition(maxFibersPerWorker > 0 && maxFibersPerWorker < FiberRef.maxSlots)
+        self.platform = platform
+        self.stackByteCount = roundUp(stackByteCount, pageSize)
+        workerCount = platform.topology.coreCount
+        precondition(workerCount > 0 && workerCount < FiberRef.maxCores)
+        capacity = maxFibersPerWorker
+        precondition(MemoryLayout<WorkerState>.size <= Self.workerStride)
+        workers = .allocate(byteCount: workerCount * Self.workerStride, alignment: 128)
+        let ticks = sliceMicroseconds == 0 ? 0 : Self.ticks(microseconds: sliceMicroseconds, platform)
+        for core in 0..<workerCount {
+            let fibers = UnsafeMutablePointer<FiberControl>.allocate(capacity: capacity)
+            let state = statePointer(core)
+            state.initialize(to: WorkerState(scheduler: self, core: core, fibers: fibers, capacity: capacity))
+            state.pointee.sliceTicks = ticks
+            for slot in (0..<capacity).reversed() {
+                (fibers + slot).initialize(to: FiberControl(slot: UInt32(slot)))
+                pushFree(fibers + slot, on: Worker(state))
+            }
+        }
+    }
+
+    deinit {
+        for core in 0..<workerCount {
+            let state = statePointer(core)
+            let fibers = state.pointee.fibers
+            for slot in 0..<capacity {
+                if let base = fibers[slot].stackBase { platform.deallocate(base, byteCount: stackByteCount + pageSize) }
+            }
+            fibers.deinitialize(count: capacity)
+            fibers.deallocate()
+            state.deinitialize(count: 1)
+        }
+        workers.deallocate()
+    }
+
+    @inline(__always) private func statePointer(_ core: Int) -> UnsafeMutablePointer<WorkerState> {
+        (workers + core * Self.workerStride).assumingMemoryBound(to: WorkerState.self)
+    }
+
+    // MARK: Running
+
+    /// Runs `main` as a fiber on worker 0, and every worker's loop; returns when `stop` was called. Fibers that have not
+    /// ended by then never run again.
+    package func run(_ main: @escaping () -> Void) throws(EngineError) {
+        stopping.store(false, ordering: .relaxed)
+        _ = try spawn(on: 0, .interactive, "main", main)
+        platform.runWorkers { core in
+            let state = self.statePointer(core)
+            dbk_core_word_set(UnsafeMutableRawPointer(state))
+            Worker(state).loop(self.platform)
+            dbk_core_word_set(nil)
+        }
+    }
+
+    /// Makes `run` return once every worker has left the fiber it is running. From any thread.
+    package func stop() {
+        stopping.store(true, ordering: .releasing)
+        for core in 0..<workerCount { platform.wake(core) }
+    }
+
+    @inline(__always) var isStopping: Bool { stopping.load(ordering: .acquiring) }
+
+    // MARK: Fibers
+
+    /// Starts a fiber on `core`; from any thread. 53200 if every slot is taken or there is no memory for a stack.
+    @discardableResult
+    package func spawn(
+        on core: CoreIndex, _ fiberClass: FiberClass, _ name: StaticString, _ body: @escaping () -> Void
+    ) throws(EngineError) -> FiberRef {
+        precondition(core >= 0 && core < workerCount, "no such core")
+        let worker = Worker(statePointer(core))
+        guard let fiber = popFree(on: worker) else {
+            throw EngineError(
+                .outOfMemory, "out of fibers", detail: "All \(capacity) fibers of core \(core) are in use.")
+        }
+        if fiber.pointee.stackBase == nil {
+            // Memory is taken page by page as the stack grows, the lowest page never.
+            guard let base = platform.reserve(byteCount: stackByteCount + pageSize) else {
+                pushFree(fiber, on: worker)
+                throw EngineError(.outOfMemory, "out of memory", detail: "There is no memory for a fiber's stack.")
+            }
+            platform.protect(base, pageCount: 1)
+            fiber.pointee.stackBase = base
+        }
+        fiber.pointee.fiberClass = fiberClass
+        fiber.pointee.name = name
+        fiber.pointee.body = body
+        fiber.pointee.hasEnded = false
+        fiber.pointee.local = nil
+        fiber.pointee.stackPointer = dbk_stack_prepare(
+            fiber.pointee.stackBase! + pageSize + stackByteCount, { fiberMain($0) }, UnsafeMutableRawPointer(fiber))
+        let generation = UInt32(truncatingIfNeeded: fiber.pointee.state.load(ordering: .relaxed) >> 32)
+        let ref = FiberRef(generation: generation, core: UInt32(core), slot: fiber.pointee.slot)
+        if Worker.isCurrent(worker.state) { worker.makeRunnable(fiber) } else { worker.post(fiber) }
+        return ref
+    }
+
+    /// Ends that fiber's park, or its next one: a permit. From any thread; nothing happens if the fiber has ended.
+    package func wake(_ fiber: FiberRef) { notify(fiber, extra: 0) }
+
+    func interrupt(_ fiber: FiberRef) { notify(fiber, extra: FiberState.interrupted) }
+
+    private func notify(_ ref: FiberRef, extra: UInt64) {
+        if ref.isNone { return }
+        let worker = Worker(statePointer(ref.core))
+        let fiber = worker.state.pointee.fibers + ref.slot
+        guard fiber.notify(generation: ref.generation, extra: extra) else { return }
+        if Worker.isCurrent(worker.state) { worker.makeRunnable(fiber) } else { worker.post(fiber) }
+    }
+
+    /// Takes back the slot of a fiber that has ended. On its worker, off its stack.
+    func recycle(_ fiber: FiberPointer, on worker: Worker) { pushFree(fiber, on: worker) }
+
+    // MARK: Free slots
+
+    private func pushFree(_ fiber: FiberPointer, on worker: Worker) {
+        var head = worker.state.pointee.freeSlots.load(ordering: .relaxed)
+        while true {
+            fiber.pointee.nextFree.store(UInt32(truncatingIfNeeded: head), ordering: .relaxed)
+            let new = (head >> 32 &+ 1) << 32 | UInt64(fiber.pointee.slot + 1)
+            let (done, now) = worker.state.pointee.freeSlots.weakCompareExchange(
+                expected: head, desired: new, successOrdering: .releasing, failureOrdering: .relaxed)
+            if done { return }
+            head = now
+        }
+    }
+
+    private func popFree(on worker: Worker) -> FiberPointer? {
+        var head = worker.state.pointee.freeSlots.load(ordering: .acquiring)
+        while true {
+            let slot = UInt32(truncatingIfNeeded: head)
+            if slot == 0 { return nil }
+            let fiber = worker.state.pointee.fibers + Int(slot - 1)
+            let next = fiber.pointee.nextFree.load(ordering: .relaxed)
+            let (done, now) = worker.state.pointee.freeSlots.weakCompareExchange(
+                expected: head, desired: (head >> 32 &+ 1) << 32 | UInt64(next), successOrdering: .acquiring,
+                failureOrdering: .acquiring)
+            if done { return fiber }
+            head = now
+        }
+    }
+
+    /// TSC ticks in `microseconds`, measured against the platform's clock over a fifth of a millisecond.
+    private static func ticks(microseconds: UInt64, _ platform: any Platform) -> UInt64 {
+        let start = platform.now()
+        let startTicks = dbk_tsc()
+        var elapsed = UInt64(0)
+        while elapsed < 200_000 { elapsed = (platform.now() - start).rawValue }
+        return (dbk_tsc() &- startTicks) &* microseconds &* 1000 / elapsed
+    }
+}
+
+/// First frame of every fiber.
+private func fiberMain(_ argument: UnsafeMutableRawPointer?) {
+    let fiber = argument.unsafelyUnwrapped.assumingMemoryBound(to: FiberControl.self)
+    // Taken out before the call: the body's captures are released on this stack, before the slot can be reused.
+    let body = fiber.pointee.body.take()
+    body?()
+    endFiber(fiber)
+}
+
+private func endFiber(_ fiber: FiberPointer) {
+    // A new generation: from here on no reference to this fiber matches. Permits and interrupts are dropped with it.
+    let old = fiber.pointee.state.load(ordering: .relaxed)
+    let generation = UInt32(truncatingIfNeeded: old >> 32)
+    fiber.pointee.state.store(UInt64(generation == .max ? 1 : generation + 1) << 32, ordering: .releasing)
+    fiber.pointee.hasEnded = true
+    Worker.current.leave(fiber)
+}

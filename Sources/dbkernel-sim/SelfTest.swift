@@ -1,0 +1,50 @@
+// `dbkernel-sim selftest [NAME]`: the shared suite, on this machine, with this build.
+
+import ArgumentParser
+import Glibc
+import HostPlatform
+import Platform
+import SharedSuite
+
+struct SelfTest: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "selftest", abstract: "Runs the engine's own tests on a scratch disk.",
+        discussion: "The closing line is 'N passed, N failed'; the exit status is 1 if any failed.")
+
+    @Argument(help: "Run only the cases whose name contains this.")
+    var name: String = ""
+
+    @Option(help: "Number of cores to use (default: each case on one core and on two).")
+    var cores: Int?
+
+    @Option(help: "Directory for the scratch disk.")
+    var directory: String = "/tmp"
+
+    @Flag(help: "Use threads and epoll instead of io_uring.")
+    var fallback = false
+
+    func run() throws {
+        var passed = 0
+        var failed = 0
+        let path = "\(directory)/dbkernel-selftest-\(getpid()).disk"
+        defer { unlink(path) }
+        for suiteCase in allCases() where suiteCase.matches(Array(name.utf8)) {
+            for cores in cores.map({ [$0] }) ?? [1, 2] {
+                let platform = try HostPlatform(
+                    options: .init(
+                        diskPath: path, diskByteCount: 256 << 20, createIfMissing: true, cores: cores,
+                        forceFallback: fallback))
+                alarm(120)
+                let failures = suiteCase.run(on: platform)
+                alarm(0)
+                print("\(failures.isEmpty ? "ok    " : "FAILED") \(suiteCase.name) [\(cores) cores]")
+                for failure in failures { print("       \(failure)") }
+                if failures.isEmpty { passed += 1 } else { failed += 1 }
+                fflush(nil)
+                unlink(path)
+            }
+        }
+        print("\(passed) passed, \(failed) failed")
+        if failed > 0 { throw ExitCode(1) }
+    }
+}
