@@ -1,3 +1,0 @@
-// The log.
-
-import Platform
