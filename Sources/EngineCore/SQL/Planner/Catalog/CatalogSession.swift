@@ -8,6 +8,7 @@
 import Platform
 import SQLSyntax
 import SQLTypes
+import Synchronization
 
 /// What a relation name may stand for.
 package enum Relation {

@@ -55,7 +55,7 @@ package indirect enum BoundExpression {
     /// `left IN (a, b, …)`; `NOT IN` is wrapped in `.not`.
     case inList(InList)
     case array(ArrayConstructor)
-    case subscript(Subscript)
+    case element(Subscript)
     /// ROW(…): a value of type record.
     case row([BoundExpression])
     /// `(a, b) < (c, d)` and kin, all six operators; lexicographic as PostgreSQL's.

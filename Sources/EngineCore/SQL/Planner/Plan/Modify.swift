@@ -90,7 +90,8 @@ package final class UpdateNode: PlanNode, @unchecked Sendable {
     /// Key columns of some index are assigned: FOR UPDATE strength, otherwise NO KEY UPDATE.
     package let changesKey: Bool
     init(
-        table: TableDescriptor, child: PlanNode, rowIDSlot: Int, assignments: [ColumnAssignment], generated: [ColumnAssignment],
+        table: TableDescriptor, child: PlanNode, rowIDSlot: Int, assignments: [ColumnAssignment],
+        generated: [ColumnAssignment],
         constraints: RowConstraints, recheck: Recheck, returning: Returning?, changesKey: Bool, output: [OutputColumn]
     ) {
         self.table = table
