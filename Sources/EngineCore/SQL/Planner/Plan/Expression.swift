@@ -92,33 +92,14 @@ package struct BoundCall {
     }
 }
 
-/// How a value changes its type.
-package enum CastMethod {
-    /// Same bits: only the type's name changes.
-    case relabel
-    /// A conversion function of one to three arguments: (value [, typmod int4 [, isExplicit bool]]); the executor
-    /// supplies the last two from the cast.
-    case function(FunctionEntry)
-    /// The source's output function, then the target's input function.
-    case throughText
-    /// Element by element, from one array type to another.
-    case arrayElements(CastBox)
-    /// Applies the target's typmod to a value already of the type (length of varchar, scale of numeric).
-    case applyModifier
-}
-
-/// Boxes a method so that it may nest.
-package final class CastBox {
-    package let method: CastMethod
-    package init(_ method: CastMethod) { self.method = method }
-}
-
+/// A change of type.
 package struct CastExpression {
     package var operand: BoundExpression
-    package var source: SQLType
     package var target: SQLType
-    package var method: CastMethod
-    /// Written by the user: varchar(n) truncates silently then, and raises 22001 otherwise.
+    /// Takes one argument and gives the target type with its modifier applied (the result vector bears it); nil: same
+    /// bytes under another type.
+    package var function: FunctionEntry?
+    /// Written by the user, for printing.
     package var isExplicit: Bool
     package var position: Int
 }
