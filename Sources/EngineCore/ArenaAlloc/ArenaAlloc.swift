@@ -1,3 +1,0 @@
-// Arenas and slabs for database objects, with budgets.
-
-import Platform

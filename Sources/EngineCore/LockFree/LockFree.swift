@@ -1,3 +1,0 @@
-// Shared structures without locks: epoch reclamation, MPMC queue, skip list, optimistic latch.
-
-import Platform

@@ -1,3 +1,0 @@
-// Per-core counters, latency histograms, trace ring.
-
-import Platform
