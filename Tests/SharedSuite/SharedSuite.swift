@@ -10,6 +10,8 @@ import Synchronization
 package func allCases() -> [SuiteCase] {
     var cases: [SuiteCase] = []
     cases += fiberCases()
+    cases += waitingCases()
+    cases += groundCases()
     cases += platformCases()
     return cases
 }
