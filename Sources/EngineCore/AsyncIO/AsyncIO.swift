@@ -1,3 +1,0 @@
-// Block I/O that parks the calling fiber.
-
-import Platform

@@ -1,0 +1,163 @@
+// Block I/O that parks the calling fiber.
+//
+// A call queues its requests on the calling worker, by class; `ClassQueues` decides what goes to the device next and
+// `Coalescer` joins neighbours. A completion is handled in the worker's loop: it settles the requests of its run, wakes
+// the fibers whose last request that was, and sends what waits. So a worker's device queue stays full without any fiber
+// having to run in between.
+
+import Fibers
+import IOBatching
+import IOScheduler
+import Platform
+import Telemetry
+
+package final class BlockIO: @unchecked Sendable {
+    // Shared by workers, but each touches only the queue of its own core.
+    package let geometry: BlockGeometry
+    private let scheduler: Scheduler
+    private let queues: UnsafeMutablePointer<WorkerQueue>
+
+    /// Takes the memory for every worker's requests in flight: about 2 KiB for each.
+    package init(scheduler: Scheduler, deviceDepth: Int? = nil) {
+        self.scheduler = scheduler
+        geometry = scheduler.platform.blockGeometry
+        let depth = max(8, min(deviceDepth ?? geometry.queueDepth, 256))
+        queues = .allocate(capacity: scheduler.workerCount)
+        for core in 0..<scheduler.workerCount {
+            (queues + core).initialize(to: WorkerQueue(scheduler: scheduler, core: core, depth: depth))
+            (queues + core).pointee.adoptSlots(queues + core)
+        }
+    }
+
+    deinit {
+        for core in 0..<scheduler.workerCount { (queues + core).pointee.releaseSlots() }
+        queues.deinitialize(count: scheduler.workerCount)
+        queues.deallocate()
+    }
+
+    /// Reads `byteCount` bytes at `offset`. 58030 if the device fails.
+    package func read(
+        into base: UnsafeMutableRawPointer, offset: UInt64, byteCount: Int, class ioClass: IOClass
+    ) throws(EngineError) {
+        try transfer(.read, base, offset, byteCount, ioClass)
+    }
+
+    /// Writes `byteCount` bytes at `offset`. With `durable` they are on stable storage when the call returns; otherwise
+    /// after the next `flush`. 58030 if the device fails, 53100 if it has no room.
+    package func write(
+        from base: UnsafeRawPointer, offset: UInt64, byteCount: Int, class ioClass: IOClass, durable: Bool = false
+    ) throws(EngineError) {
+        try transfer(durable ? .durableWrite : .write, UnsafeMutableRawPointer(mutating: base), offset, byteCount, ioClass)
+    }
+
+    /// Makes every write that returned before the call durable. After a failure nothing is known about those writes: who
+    /// depends on them must stop, not retry.
+    package func flush() throws(EngineError) {
+        let platform = scheduler.platform
+        let core = Fiber.core
+        let result = Completion.wait { tag in
+            platform.queueBlock(core, .flush, UnsafeMutableBufferPointer(start: nil, count: 0), offset: 0, tag: tag)
+        }
+        if result < 0 { throw Self.error(.flush, errno: -result, offset: 0) }
+    }
+
+    /// Does all requests, in any order and joined where they adjoin, and returns when all are done. Each must fit in one
+    /// transfer. Throws for the first that failed; every request's `errno` says how it went.
+    package func perform(
+        _ requests: UnsafeMutableBufferPointer<BlockRequest>, class ioClass: IOClass
+    ) throws(EngineError) {
+        if requests.isEmpty { return }
+        Coalescer.sort(requests)
+        run(requests, ioClass)
+        for request in requests where request.errno != 0 {
+            throw Self.error(request.operation, errno: request.errno, offset: request.offset)
+        }
+    }
+
+    // MARK: Inside
+
+    private func run(_ requests: UnsafeMutableBufferPointer<BlockRequest>, _ ioClass: IOClass) {
+        let queue = queues + Fiber.core
+        var batch = RequestBatch(pendingCount: requests.count, fiber: Fiber.current)
+        withUnsafeMutablePointer(to: &batch) { batch in
+            let now = scheduler.platform.now()
+            for index in 0..<requests.count {
+                let request = requests.baseAddress.unsafelyUnwrapped + index
+                check(request)
+                request.pointee.errno = 0
+                request.pointee.owner = UnsafeMutableRawPointer(batch)
+                queue.pointee.enqueue(request, ioClass, now: now)
+            }
+            queue.pointee.dispatch()
+            // The worker's loop counts down while this fiber is parked.
+            while batch.pointee.pendingCount > 0 {
+                if queue.pointee.isStalled {
+                    Fiber.yield()
+                    queue.pointee.dispatch()
+                } else {
+                    Fiber.park()
+                }
+            }
+        }
+    }
+
+    private func check(_ request: UnsafeMutablePointer<BlockRequest>) {
+        let mask = UInt64(geometry.logicalBlockSize - 1)
+        precondition(request.pointee.operation != .flush)
+        precondition(request.pointee.byteCount > 0 && request.pointee.byteCount <= geometry.maxTransferByteCount)
+        precondition(request.pointee.offset & mask == 0 && UInt64(request.pointee.byteCount) & mask == 0)
+        precondition(UInt64(UInt(bitPattern: request.pointee.base)) & mask == 0)
+        precondition(request.pointee.end <= geometry.byteCount, "block I/O past the end of the device")
+    }
+
+    /// One contiguous run of any length, a few transfers at a time.
+    private func transfer(
+        _ operation: BlockOperation, _ base: UnsafeMutableRawPointer, _ offset: UInt64, _ byteCount: Int,
+        _ ioClass: IOClass
+    ) throws(EngineError) {
+        let largest = geometry.maxTransferByteCount
+        if byteCount <= largest {
+            var request = BlockRequest(operation, base: base, byteCount: byteCount, offset: offset)
+            withUnsafeMutablePointer(to: &request) {
+                run(UnsafeMutableBufferPointer(start: $0, count: 1), ioClass)
+            }
+            if request.errno != 0 { throw Self.error(operation, errno: request.errno, offset: offset) }
+            return
+        }
+        let window = 8
+        let requests = UnsafeMutablePointer<BlockRequest>.allocate(capacity: window)
+        defer { requests.deallocate() }
+        var done = 0
+        while done < byteCount {
+            var count = 0
+            while count < window && done < byteCount {
+                let piece = min(largest, byteCount - done)
+                (requests + count).initialize(
+                    to: BlockRequest(operation, base: base + done, byteCount: piece, offset: offset + UInt64(done)))
+                done += piece
+                count += 1
+            }
+            try perform(UnsafeMutableBufferPointer(start: requests, count: count), class: ioClass)
+        }
+    }
+
+    static func error(_ operation: BlockOperation, errno: Int, offset: UInt64) -> EngineError {
+        if errno == PlatformErrno.noSpace {
+            return EngineError(
+                .diskFull, "could not write to the device: no space left",
+                hint: "Give the file system that holds the device file more room.")
+        }
+        switch operation {
+        case .read: return EngineError(.ioError, "could not read from the device at byte \(offset): error \(errno)")
+        case .write, .durableWrite:
+            return EngineError(.ioError, "could not write to the device at byte \(offset): error \(errno)")
+        case .flush: return EngineError(.ioError, "could not flush the device's cache: error \(errno)")
+        }
+    }
+}
+
+/// What one call waits for.
+struct RequestBatch {
+    var pendingCount: Int
+    let fiber: FiberRef
+}
