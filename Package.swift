@@ -40,10 +40,10 @@ let package = Package(
         // 1 devices
         engine("IOBatching", ["Platform"]),
         engine("IOScheduler", ["Platform", "Fibers", "IOBatching", "Telemetry"]),
-        engine("AsyncIO", ["Platform", "Fibers", "IOScheduler", "Telemetry"]),
+        engine("AsyncIO", ["Platform", "Fibers", "IOBatching", "IOScheduler", "Telemetry"]),
         // 2 storage
-        engine("DirectStorage", ["Platform", "Fibers", "AsyncIO", "CPrimitives"]),
-        engine("LayoutManager", ["Platform", "DirectStorage"]),
+        engine("DirectStorage", ["Platform", "Fibers", "IOBatching", "IOScheduler", "AsyncIO", "CPrimitives"]),
+        engine("LayoutManager", ["Platform", "Fibers", "IOScheduler", "AsyncIO", "DirectStorage"]),
         // 3 pages and log
         engine(
             "WALEngine",
@@ -51,8 +51,8 @@ let package = Package(
         engine(
             "BufferPool",
             [
-                "Platform", "Fibers", "LockFree", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager", "WALEngine",
-                "Telemetry", "CPrimitives",
+                "Platform", "Fibers", "LockFree", "IOBatching", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager",
+                "WALEngine", "Telemetry", "CPrimitives",
             ]),
         // 4 transactions
         engine(

@@ -47,7 +47,8 @@ package final class BlockIO: @unchecked Sendable {
     package func write(
         from base: UnsafeRawPointer, offset: UInt64, byteCount: Int, class ioClass: IOClass, durable: Bool = false
     ) throws(EngineError) {
-        try transfer(durable ? .durableWrite : .write, UnsafeMutableRawPointer(mutating: base), offset, byteCount, ioClass)
+        try transfer(
+            durable ? .durableWrite : .write, UnsafeMutableRawPointer(mutating: base), offset, byteCount, ioClass)
     }
 
     /// Makes every write that returned before the call durable. After a failure nothing is known about those writes: who
@@ -110,31 +111,50 @@ package final class BlockIO: @unchecked Sendable {
         precondition(request.pointee.end <= geometry.byteCount, "block I/O past the end of the device")
     }
 
-    /// One contiguous run of any length, a few transfers at a time.
+    /// One contiguous run of any length.
     private func transfer(
         _ operation: BlockOperation, _ base: UnsafeMutableRawPointer, _ offset: UInt64, _ byteCount: Int,
         _ ioClass: IOClass
     ) throws(EngineError) {
-        let largest = geometry.maxTransferByteCount
-        if byteCount <= largest {
-            var request = BlockRequest(operation, base: base, byteCount: byteCount, offset: offset)
-            withUnsafeMutablePointer(to: &request) {
-                run(UnsafeMutableBufferPointer(start: $0, count: 1), ioClass)
-            }
-            if request.errno != 0 { throw Self.error(operation, errno: request.errno, offset: offset) }
+        if byteCount > geometry.maxTransferByteCount {
+            try transferPieces(
+                operation, base, offset, UInt64(byteCount), ioClass, stride: geometry.maxTransferByteCount)
             return
         }
+        var request = BlockRequest(operation, base: base, byteCount: byteCount, offset: offset)
+        withUnsafeMutablePointer(to: &request) { run(UnsafeMutableBufferPointer(start: $0, count: 1), ioClass) }
+        if request.errno != 0 { throw Self.error(operation, errno: request.errno, offset: offset) }
+    }
+
+    /// Fills `byteCount` bytes at `offset` with repetitions of a pattern of at most one transfer.
+    package func fill(
+        with pattern: UnsafeRawPointer, patternByteCount: Int, offset: UInt64, byteCount: UInt64
+    ) throws(EngineError) {
+        precondition(patternByteCount <= geometry.maxTransferByteCount)
+        try transferPieces(
+            .write, UnsafeMutableRawPointer(mutating: pattern), offset, byteCount, .scan, stride: 0,
+            pieceByteCount: patternByteCount)
+    }
+
+    /// A few transfers at a time; each piece of memory lies `stride` after the one before.
+    private func transferPieces(
+        _ operation: BlockOperation, _ base: UnsafeMutableRawPointer, _ offset: UInt64, _ byteCount: UInt64,
+        _ ioClass: IOClass, stride: Int, pieceByteCount: Int? = nil
+    ) throws(EngineError) {
+        let largest = pieceByteCount ?? stride
         let window = 8
         let requests = UnsafeMutablePointer<BlockRequest>.allocate(capacity: window)
         defer { requests.deallocate() }
-        var done = 0
+        var done: UInt64 = 0
+        var memory = base
         while done < byteCount {
             var count = 0
             while count < window && done < byteCount {
-                let piece = min(largest, byteCount - done)
+                let piece = Int(min(UInt64(largest), byteCount - done))
                 (requests + count).initialize(
-                    to: BlockRequest(operation, base: base + done, byteCount: piece, offset: offset + UInt64(done)))
-                done += piece
+                    to: BlockRequest(operation, base: memory, byteCount: piece, offset: offset + done))
+                done += UInt64(piece)
+                memory += stride
                 count += 1
             }
             try perform(UnsafeMutableBufferPointer(start: requests, count: count), class: ioClass)

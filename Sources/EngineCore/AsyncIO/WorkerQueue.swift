@@ -89,11 +89,11 @@ struct WorkerQueue: ~Copyable {
             count: slot.pointee.run.vectorCount - slot.pointee.vectorIndex)
         let offset = slot.pointee.run.offset + UInt64(slot.pointee.doneByteCount)
         slot.pointee.completion.prepare()
-        if platform.queueBlock(core, slot.pointee.run.operation, pieces, offset: offset, tag: slot.pointee.tag) {
+        if platform.queueBlock(core, slot.pointee.run.operation, pieces, offset: offset, tag: slot.tag) {
             return true
         }
         platform.submit(core)
-        return platform.queueBlock(core, slot.pointee.run.operation, pieces, offset: offset, tag: slot.pointee.tag)
+        return platform.queueBlock(core, slot.pointee.run.operation, pieces, offset: offset, tag: slot.tag)
     }
 
     /// Keeps the slot for a later try, and wakes one of those who wait for it: that fiber tries again until there is room,

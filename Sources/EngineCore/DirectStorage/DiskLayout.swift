@@ -57,7 +57,9 @@ package struct DiskLayout: Equatable, Sendable {
         let pages = deviceByteCount / UInt64(pageSize)
         let limit = UInt64(1) << 48
         if pages > limit || walPageCount > limit || doubleWritePageCount > limit || extentCount > limit { return false }
-        if walFirstPage != UInt64(Superblock.copyCount) || walPageCount == 0 || doubleWritePageCount == 0 { return false }
+        if walFirstPage != UInt64(Superblock.copyCount) || walPageCount == 0 || doubleWritePageCount == 0 {
+            return false
+        }
         if doubleWriteFirstPage != walFirstPage + walPageCount { return false }
         if dataFirstPage < doubleWriteFirstPage + doubleWritePageCount || dataFirstPage > limit { return false }
         return extentCount > 0 && endPage <= pages

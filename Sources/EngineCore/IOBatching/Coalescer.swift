@@ -63,4 +63,11 @@ package struct CoalescedRun {
     package var byteCount: Int
     package var vectorCount: Int
     package var requests = RequestList()
+
+    package init(operation: BlockOperation, offset: UInt64, byteCount: Int, vectorCount: Int) {
+        self.operation = operation
+        self.offset = offset
+        self.byteCount = byteCount
+        self.vectorCount = vectorCount
+    }
 }

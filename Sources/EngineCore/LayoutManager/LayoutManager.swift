@@ -1,3 +1,0 @@
-// Where bytes live: WAL zone, double-write zone, extents.
-
-import Platform
