@@ -9,34 +9,38 @@ struct TextTable: Sequence, IteratorProtocol {
     init(_ text: StaticString) { self.text = text }
 
     /// The fields of the next row; empty lines are skipped.
-    mutating func next() -> [[UInt8]]? {
-        let bytes = UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
-        while position < bytes.count {
-            var fields: [[UInt8]] = []
-            var field: [UInt8] = []
-            while position < bytes.count, bytes[position] != 0x0A {
-                if bytes[position] == 0x20 {
-                    if !field.isEmpty { fields.append(field) }
-                    field = []
-                } else {
-                    field.append(bytes[position])
+    mutating func next() -> [StaticBytes]? {
+        let start = text.utf8Start
+        let count = text.utf8CodeUnitCount
+        while position < count {
+            var fields: [StaticBytes] = []
+            while position < count, start[position] != 0x0A {
+                if start[position] == 0x20 {
+                    position += 1
+                    continue
                 }
-                position += 1
+                let first = position
+                while position < count, start[position] != 0x0A, start[position] != 0x20 { position += 1 }
+                fields.append(StaticBytes(start: start + first, count: position - first))
             }
             position += 1
-            if !field.isEmpty { fields.append(field) }
             if !fields.isEmpty { return fields }
         }
         return nil
     }
+}
 
-    /// The digits of `field` as a number. Precondition: it is one.
-    static func unsigned(_ field: [UInt8]) -> UInt32 {
+extension StaticBytes {
+    /// Its decimal digits as a number. Precondition: it is one.
+    var unsigned: UInt32 {
         var value: UInt32 = 0
-        for byte in field { value = value * 10 + UInt32(byte - 0x30) }
+        for byte in bytes { value = value * 10 + UInt32(byte - 0x30) }
         return value
     }
-    static func signed(_ field: [UInt8]) -> Int32 {
-        field[0] == 0x2D ? -Int32(unsigned(Array(field.dropFirst()))) : Int32(unsigned(field))
+    var signed: Int32 {
+        start[0] == 0x2D ? -Int32(StaticBytes(start: start + 1, count: count - 1).unsigned) : Int32(unsigned)
     }
+    /// "1".
+    var isOne: Bool { count == 1 && start[0] == 0x31 }
+    var type: TypeOID { TypeOID(unsigned) }
 }

@@ -73,15 +73,14 @@ package final class TypeTable: Sendable {
         return nil
     }
 
-    private static func parse(_ line: [[UInt8]]) -> TypeInfo {
+    private static func parse(_ line: [StaticBytes]) -> TypeInfo {
         TypeInfo(
-            oid: TypeOID(TextTable.unsigned(line[0])), baseName: line[1], length: Int16(TextTable.signed(line[2])),
-            isByValue: line[3] == [0x31], alignment: line[4][0], category: line[5][0], isPreferred: line[6] == [0x31],
-            kind: line[7][0], element: TypeOID(TextTable.unsigned(line[8])),
-            array: TypeOID(TextTable.unsigned(line[9])),
-            storage: line[10][0], collation: TextTable.unsigned(line[11]), input: line[12], output: line[13],
-            receive: line[14], send: line[15], modifierInput: line[16], modifierOutput: line[17],
-            subscriptHandler: line[18], isArray: false)
+            oid: line[0].type, baseName: line[1].array, length: Int16(line[2].signed), isByValue: line[3].isOne,
+            alignment: line[4].start[0], category: line[5].start[0], isPreferred: line[6].isOne, kind: line[7].start[0],
+            element: line[8].type, array: line[9].type, storage: line[10].start[0], collation: line[11].unsigned,
+            input: line[12].array, output: line[13].array, receive: line[14].array, send: line[15].array,
+            modifierInput: line[16].array, modifierOutput: line[17].array, subscriptHandler: line[18].array,
+            isArray: false)
     }
 
     /// The array type over `base`; record[] is a pseudo-type as record is.

@@ -2,7 +2,8 @@
 
 extension FunctionRegistry {
     func declareAll() {
+        declareComparisons()
+        declareIntegers()
+        declareFloats()
     }
-    func loadOperators() {}
-    func loadCasts() {}
 }

@@ -8,7 +8,7 @@ package enum Volatility: UInt8, Sendable { case immutable, stable, volatile }
 package struct FunctionEntry: Sendable {
     /// pg_proc.oid, PostgreSQL's own for functions that PostgreSQL has.
     package let oid: UInt32
-    package let name: StaticString
+    package let name: StaticBytes
     package let arguments: [TypeOID]
     package let result: TypeOID
     /// The last argument is an array (or "any") that a call may also spell as separate arguments.
@@ -30,7 +30,7 @@ package struct FunctionEntry: Sendable {
     package enum Kind: UInt8, Sendable { case function, window }
 
     package init(
-        oid: UInt32, name: StaticString, arguments: [TypeOID], result: TypeOID, isVariadic: Bool = false,
+        oid: UInt32, name: StaticBytes, arguments: [TypeOID], result: TypeOID, isVariadic: Bool = false,
         isStrict: Bool = true, volatility: Volatility = .immutable, body: Body, documentation: StaticString
     ) {
         self.oid = oid
@@ -47,16 +47,13 @@ package struct FunctionEntry: Sendable {
     package var isAggregate: Bool { if case .aggregate = body { true } else { false } }
     package var isWindow: Bool { if case .external(.window) = body { true } else { false } }
     package var returnsSet: Bool { if case .rows = body { true } else { false } }
-    package var nameBytes: UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
-    }
 
     /// Computes `frame.result` for `frame.selection`; resets the result first. A call whose arguments are all constant
     /// gives a constant (unless volatile), and a strict call with a constant NULL argument gives a constant NULL.
     /// Throws what the function throws; 0A000 if it has no kernel.
     package func evaluate(_ frame: KernelFrame) throws(EngineError) {
         guard case .kernel(let kernel) = body else {
-            throw EngineError.notSupported("function \(String(decoding: nameBytes, as: UTF8.self)) in this place")
+            throw EngineError.notSupported("function \(name.string) in this place")
         }
         let result = frame.result
         result.reset()

@@ -55,8 +55,6 @@ package final class FunctionRegistry: @unchecked Sendable {
     /// Everything SQLTypes declares, not yet sealed.
     package init() {
         declareAll()
-        loadOperators()
-        loadCasts()
     }
 
     package func add(_ entry: FunctionEntry) {
@@ -66,13 +64,15 @@ package final class FunctionRegistry: @unchecked Sendable {
     func add(_ entry: OperatorEntry) { operators.append(entry) }
     func add(_ entry: CastEntry) { casts.append(entry) }
 
-    /// Sorts the indices; lookups work from here on.
+    /// Adds the operators and casts whose functions there are and sorts the indices; lookups work from here on.
     package func seal() {
         isSealed = true
         byOID = functions.indices.map { Int32($0) }
         byOID.sort { functions[Int($0)].oid < functions[Int($1)].oid }
         byName = functions.indices.map { Int32($0) }
-        byName.sort { FunctionRegistry.order(functions[Int($0)].nameBytes, functions[Int($1)].nameBytes) < 0 }
+        byName.sort { FunctionRegistry.order(functions[Int($0)].name.bytes, functions[Int($1)].name.bytes) < 0 }
+        loadOperators()
+        loadCasts()
         operatorsByName = operators.indices.map { Int32($0) }
         operatorsByName.sort { FunctionRegistry.isBefore(operators[Int($0)].name, operators[Int($1)].name) }
         operatorsByOID = operators.indices.map { Int32($0) }
@@ -89,9 +89,9 @@ package final class FunctionRegistry: @unchecked Sendable {
         var found: [FunctionEntry] = []
         name.withUnsafeBytes { bytes in
             var place = FunctionRegistry.lowerBound(byName.count) {
-                FunctionRegistry.order(functions[Int(byName[$0])].nameBytes, bytes) < 0
+                FunctionRegistry.order(functions[Int(byName[$0])].name.bytes, bytes) < 0
             }
-            while place < byName.count, FunctionRegistry.order(functions[Int(byName[place])].nameBytes, bytes) == 0 {
+            while place < byName.count, FunctionRegistry.order(functions[Int(byName[place])].name.bytes, bytes) == 0 {
                 found.append(functions[Int(byName[place])])
                 place += 1
             }
@@ -143,7 +143,7 @@ package final class FunctionRegistry: @unchecked Sendable {
 extension FunctionRegistry {
     /// A strict, immutable function of one row.
     func scalar(
-        _ oid: UInt32, _ name: StaticString, _ arguments: [TypeOID], _ result: TypeOID, _ documentation: StaticString,
+        _ oid: UInt32, _ name: StaticBytes, _ arguments: [TypeOID], _ result: TypeOID, _ documentation: StaticString,
         volatility: Volatility = .immutable, variadic: Bool = false, strict: Bool = true, _ body: @escaping ScalarBody
     ) {
         add(
@@ -154,7 +154,7 @@ extension FunctionRegistry {
     }
     /// A strict, immutable function with a kernel of its own.
     func kernel(
-        _ oid: UInt32, _ name: StaticString, _ arguments: [TypeOID], _ result: TypeOID, _ documentation: StaticString,
+        _ oid: UInt32, _ name: StaticBytes, _ arguments: [TypeOID], _ result: TypeOID, _ documentation: StaticString,
         volatility: Volatility = .immutable, strict: Bool = true, _ kernel: @escaping Kernel
     ) {
         add(
@@ -163,7 +163,7 @@ extension FunctionRegistry {
                 body: .kernel(kernel), documentation: documentation))
     }
     func aggregate(
-        _ oid: UInt32, _ name: StaticString, _ arguments: [TypeOID], _ result: TypeOID, _ documentation: StaticString,
+        _ oid: UInt32, _ name: StaticBytes, _ arguments: [TypeOID], _ result: TypeOID, _ documentation: StaticString,
         _ aggregate: Aggregate
     ) {
         add(
@@ -173,7 +173,7 @@ extension FunctionRegistry {
                 documentation: documentation))
     }
     func rows(
-        _ oid: UInt32, _ name: StaticString, _ arguments: [TypeOID], _ result: TypeOID, _ documentation: StaticString,
+        _ oid: UInt32, _ name: StaticBytes, _ arguments: [TypeOID], _ result: TypeOID, _ documentation: StaticString,
         volatility: Volatility = .immutable, _ make: @escaping @Sendable (SetCall) throws(EngineError) -> SetIterator
     ) {
         add(

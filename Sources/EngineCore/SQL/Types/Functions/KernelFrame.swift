@@ -42,6 +42,8 @@ package final class KernelFrame {
     package var selection = Selection(count: 0)
     /// One per argument, refreshed by `FunctionEntry.evaluate`.
     package let operands: UnsafeMutablePointer<Operand>
+    /// Where a row's result is composed before it is stored.
+    var scratch = ByteBuffer()
 
     /// The vectors' types are the actual ones (polymorphic arguments resolved).
     package init(arguments: [Vector], result: Vector, context: EvaluationContext) {
