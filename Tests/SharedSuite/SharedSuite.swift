@@ -13,6 +13,9 @@ package func allCases() -> [SuiteCase] {
     cases += waitingCases()
     cases += groundCases()
     cases += platformCases()
+    cases += asyncIOCases()
+    cases += directStorageCases()
+    cases += bufferPoolCases()
     return cases
 }
 

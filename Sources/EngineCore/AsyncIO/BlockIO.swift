@@ -14,17 +14,21 @@ import Telemetry
 package final class BlockIO: @unchecked Sendable {
     // Shared by workers, but each touches only the queue of its own core.
     package let geometry: BlockGeometry
+    /// Requests and bytes, and for the floors above whatever they count.
+    package let counters: Counters
     private let scheduler: Scheduler
     private let queues: UnsafeMutablePointer<WorkerQueue>
 
     /// Takes the memory for every worker's requests in flight: about 2 KiB for each.
-    package init(scheduler: Scheduler, deviceDepth: Int? = nil) {
+    package init(scheduler: Scheduler, counters: Counters? = nil, deviceDepth: Int? = nil) {
         self.scheduler = scheduler
+        let counters = counters ?? Counters(coreCount: scheduler.workerCount)
+        self.counters = counters
         geometry = scheduler.platform.blockGeometry
         let depth = max(8, min(deviceDepth ?? geometry.queueDepth, 256))
         queues = .allocate(capacity: scheduler.workerCount)
         for core in 0..<scheduler.workerCount {
-            (queues + core).initialize(to: WorkerQueue(scheduler: scheduler, core: core, depth: depth))
+            (queues + core).initialize(to: WorkerQueue(scheduler: scheduler, core: core, depth: depth, counters: counters))
             (queues + core).pointee.adoptSlots(queues + core)
         }
     }
@@ -59,6 +63,7 @@ package final class BlockIO: @unchecked Sendable {
         let result = Completion.wait { tag in
             platform.queueBlock(core, .flush, UnsafeMutableBufferPointer(start: nil, count: 0), offset: 0, tag: tag)
         }
+        counters.add(core, .blockFlushes)
         if result < 0 { throw Self.error(.flush, errno: -result, offset: 0) }
     }
 
@@ -73,6 +78,13 @@ package final class BlockIO: @unchecked Sendable {
         for request in requests where request.errno != 0 {
             throw Self.error(request.operation, errno: request.errno, offset: request.offset)
         }
+    }
+
+    /// Nanoseconds from queueing to completion of requests of a class, over all workers.
+    package func latency(_ ioClass: IOClass) -> Histogram {
+        let sum = Histogram()
+        for core in 0..<scheduler.workerCount { sum.merge(queues[core].latencies[ioClass.index]) }
+        return sum
     }
 
     // MARK: Inside

@@ -8,6 +8,7 @@ import Fibers
 import IOBatching
 import IOScheduler
 import Platform
+import Telemetry
 
 struct WorkerQueue: ~Copyable {
     private let scheduler: Scheduler
@@ -21,9 +22,15 @@ struct WorkerQueue: ~Copyable {
     /// Slots whose runs the platform's full queue refused, linked like free ones.
     private var stalled: UnsafeMutablePointer<Slot>?
 
+    private let counters: Counters
+    /// Per class: nanoseconds from queueing to completion.
+    let latencies: [Histogram]
+
     static let maxVectorCount = 128
 
-    init(scheduler: Scheduler, core: CoreIndex, depth: Int) {
+    init(scheduler: Scheduler, core: CoreIndex, depth: Int, counters: Counters) {
+        self.counters = counters
+        latencies = IOClass.allCases.map { _ in Histogram() }
         self.scheduler = scheduler
         self.core = core
         self.depth = depth
@@ -73,7 +80,6 @@ struct WorkerQueue: ~Copyable {
             slot.pointee.ioClass = ioClass
             slot.pointee.vectorIndex = 0
             slot.pointee.doneByteCount = 0
-            slot.pointee.sentAt = now
             if !send(slot) {
                 stall(slot)
                 return
@@ -121,8 +127,13 @@ struct WorkerQueue: ~Copyable {
     }
 
     private mutating func settle(_ slot: UnsafeMutablePointer<Slot>, _ errno: Int) {
+        let now = scheduler.platform.now()
+        let isRead = slot.pointee.run.operation == .read
+        counters.add(core, isRead ? .blockReads : .blockWrites)
+        counters.add(core, isRead ? .blockReadBytes : .blockWriteBytes, UInt64(slot.pointee.run.byteCount))
         while let request = slot.pointee.run.requests.removeFirst() {
             request.pointee.errno = errno
+            latencies[slot.pointee.ioClass.index].record((now - request.pointee.queuedAt).rawValue)
             let batch = request.pointee.owner.unsafelyUnwrapped.assumingMemoryBound(to: RequestBatch.self)
             batch.pointee.pendingCount -= 1
             if batch.pointee.pendingCount == 0 { scheduler.wake(batch.pointee.fiber) }
@@ -143,7 +154,6 @@ struct Slot {
     /// First piece that is not wholly done, after a short transfer.
     var vectorIndex = 0
     var doneByteCount = 0
-    var sentAt = Nanoseconds(0)
     var nextFree: UnsafeMutablePointer<Slot>?
 
     init(queue: UnsafeMutablePointer<WorkerQueue>, vectors: UnsafeMutablePointer<IOVector>) {

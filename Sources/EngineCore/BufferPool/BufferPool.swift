@@ -17,6 +17,7 @@ import Fibers
 import LayoutManager
 import Platform
 import Synchronization
+import Telemetry
 
 /// What the pool needs of the log: `Log`, or a double in tests.
 package protocol DurableLog: AnyObject {
@@ -48,7 +49,6 @@ package final class BufferPool: @unchecked Sendable {
     let running = Atomic<Int>(0)
     /// Why nothing is written any more.
     let failure = FatalFailure()
-    let counts: PoolCounts
 
     private let dirtyMemory: UnsafeMutableRawPointer
 
@@ -90,7 +90,6 @@ package final class BufferPool: @unchecked Sendable {
         self.dirtyMemory = dirtyMemory
         dirty = DirtyPages(memory: dirtyMemory, pageCount: pageCount, listCount: scheduler.workerCount)
         frames = FrameTable(count: frameCount)
-        counts = PoolCounts(workerCount: scheduler.workerCount)
         var lanes: [WriteBackLane] = []
         var prefetchers: [Prefetcher] = []
         let zone = DoubleWriteZone(layout: layout, laneCount: scheduler.workerCount)
@@ -117,7 +116,6 @@ package final class BufferPool: @unchecked Sendable {
             dirtyMemory, byteCount: roundUp(Int(layout.endPage) * DirtyPages.byteCountPerPage, pageSize))
         dirty.deallocate()
         frames.deallocate()
-        counts.deallocate()
     }
 
     /// What trees keep for their hot paths.
@@ -254,6 +252,9 @@ package final class BufferPool: @unchecked Sendable {
 
     @usableFromInline @inline(never)
     func markDirtySlowly(_ page: PageID, _ recLSN: LSN) { dirty.insert(page, recLSN, worker: Fiber.core) }
+
+    /// Into the counters that came with `io`.
+    func note(_ metric: Metric, _ amount: Int = 1) { io.counters.add(Fiber.core, metric, UInt64(amount)) }
 
     /// XX001 for a number that is no data page: a damaged reference.
     func check(_ page: PageID) throws(EngineError) {

@@ -24,13 +24,13 @@ extension BufferPool {
             releaseFrame(frame)
             return false
         }
-        counts.add(.miss)
+        note(.pageMisses)
         do throws(EngineError) {
             try io.read(
                 into: pointer(page), offset: page.rawValue * UInt64(pageSize), byteCount: pageSize,
                 class: isScan ? .scan : .read)
             if let defect = checksum.defect(of: pointer(page), expected: page) {
-                counts.add(.corruption)
+                note(.pageCorruptions)
                 throw defect.error(page)
             }
         } catch {
@@ -142,7 +142,7 @@ extension BufferPool {
         do throws(EngineError) { try io.perform(requests, class: .scan) } catch {}
         for index in 0..<requests.count {
             let page = PageID(requests[index].offset / UInt64(pageSize))
-            counts.add(.prefetch)
+            note(.pageReadAheads)
             if requests[index].errno == 0 && checksum.defect(of: pointer(page), expected: page) == nil {
                 finishLoading(page, slots[index], isCold: true, keepLatched: false)
             } else {

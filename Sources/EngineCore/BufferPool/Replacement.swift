@@ -34,7 +34,7 @@ extension BufferPool {
                 Fiber.yieldIfDue()
             }
             if let frame = frames.pop() { return frame }
-            counts.add(.frameWait)
+            note(.pageFrameWaits)
             wakeWriter()
             let outcome = waiting.park(address: frames.address, until: deadline) { frames.freeCount == 0 }
             if let frame = frames.pop() { return frame }
@@ -124,7 +124,7 @@ extension BufferPool {
             view.unlatchExclusive(page)
             releaseFrame(victims.slot(index))
         }
-        counts.add(.eviction, victims.count)
+        note(.pageEvictions, victims.count)
         return victims.count
     }
 }

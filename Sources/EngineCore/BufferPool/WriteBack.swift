@@ -4,6 +4,7 @@
 import Fibers
 import Platform
 import Synchronization
+import Telemetry
 
 extension BufferPool {
     /// Starts the background writers and read-ahead fibers, one set per worker. In a fiber or before the workers run.
@@ -144,6 +145,8 @@ extension BufferPool {
         return min(insertLSN, oldestDirtyLSN() ?? insertLSN)
     }
 
+    /// What the pool did so far, over all workers.
+    package func count(_ metric: Metric) -> Int { Int(io.counters.total(metric)) }
     package var dirtyPageCount: Int { dirty.count }
     package var freeFrameCount: Int { frames.freeCount }
 }

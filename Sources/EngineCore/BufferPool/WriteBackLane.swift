@@ -82,13 +82,13 @@ extension BufferPool {
         do throws(EngineError) {
             try writeCopies(lane, count, newest)
         } catch {
-            counts.add(.failedWrite)
+            note(.pageWriteFailures)
             for index in 0..<count { markDirtyAgain(PageID(lane.pages[index]), lane.recLSNs[index]) }
             failedWrites.add(1, ordering: .sequentiallyConsistent)
             finishWriting(lane, count)
             throw error
         }
-        counts.add(.pageWrite, count)
+        note(.pageWriteBacks, count)
         finishWriting(lane, count)
         return count
     }

@@ -8,6 +8,7 @@ package enum Metric: Int, CaseIterable, Sendable {
     case fiberSwitches, fiberSpawns, parks, remoteWakes
     case blockReads, blockReadBytes, blockWrites, blockWriteBytes, blockFlushes
     case pageHits, pageMisses, pageEvictions, pageWriteBacks
+    case pageReadAheads, pageFrameWaits, pageWriteFailures, pageCorruptions
     case logBytes, logRecords, logFlushes
     case treeSplits, treeMerges, treeRestarts
     case commits, rollbacks, conflicts, deadlocks
@@ -29,6 +30,10 @@ package enum Metric: Int, CaseIterable, Sendable {
         case .pageMisses: "page_misses_total"
         case .pageEvictions: "page_evictions_total"
         case .pageWriteBacks: "page_write_backs_total"
+        case .pageReadAheads: "page_read_aheads_total"
+        case .pageFrameWaits: "page_frame_waits_total"
+        case .pageWriteFailures: "page_write_failures_total"
+        case .pageCorruptions: "page_corruptions_total"
         case .logBytes: "log_bytes_total"
         case .logRecords: "log_records_total"
         case .logFlushes: "log_flushes_total"
