@@ -1,0 +1,486 @@
+// Query expressions: WITH, SELECT, VALUES, TABLE, set operations, ORDER BY, LIMIT, locking.
+
+import Platform
+
+extension Parser {
+    /// At the beginning of a query without parentheses.
+    mutating func atQuery() throws(SyntaxFailure) -> Bool {
+        switch token.keyword {
+        case .select, .with, .table: return true
+        case .values: return try peek().kind == .leftParenthesis
+        default: return false
+        }
+    }
+
+    /// At what makes a longer query of a parenthesised one before it.
+    var atQueryContinuation: Bool {
+        switch token.keyword {
+        case .union, .intersect, .except, .order, .limit, .offset, .fetch, .for: true
+        default: false
+        }
+    }
+
+    /// A query, perhaps in parentheses.
+    mutating func query() throws(SyntaxFailure) -> Query {
+        let height = try enter(Nesting.queryWeight)
+        let position = token.start
+        let with = try withClause()
+        let query = try query(body: try setOperations(), position)
+        if let with { try attach(with, to: query) }
+        leave(height, Nesting.queryWeight)
+        return query
+    }
+
+    /// `(query)`.
+    mutating func parenthesisedQuery() throws(SyntaxFailure) -> Query {
+        let start = token
+        guard case .query(let query) = try parenthesised(allowsList: false) else {
+            try lexer.fail("syntax error", Int(start.start), Int(start.end))
+        }
+        return query
+    }
+
+    /// What goes on after a parenthesised query: `(q) UNION …`, `(q) LIMIT 1`.
+    mutating func continuedQuery(_ first: Query) throws(SyntaxFailure) -> Query {
+        try query(body: try setOperations(first: body(of: first)), first.position)
+    }
+
+    /// A parenthesised query as an operand: the parentheses matter only around clauses of its own.
+    private func body(of query: Query) -> QueryBody {
+        let isPlain =
+            query.with == nil && query.orderBy.isEmpty && query.limit == nil && query.offset == nil
+            && query.locking.isEmpty
+        return isPlain ? query.body : .nested(query)
+    }
+
+    /// A query of `body` with the clauses that follow. Clauses after `(query …)` are that query's, if it has none such.
+    private mutating func query(body: QueryBody, _ position: Int32) throws(SyntaxFailure) -> Query {
+        let query: Query
+        if case .nested(let inner) = body {
+            query = inner
+        } else {
+            query = Query(body, position: position)
+        }
+        if at(.order) {
+            if !query.orderBy.isEmpty { try fail("multiple ORDER BY clauses not allowed") }
+            query.orderBy = try orderBy()
+        }
+        try limits(query)
+        return query
+    }
+
+    private mutating func attach(_ with: WithClause, to query: Query) throws(SyntaxFailure) {
+        if query.with != nil { try fail("multiple WITH clauses not allowed", at: with.position) }
+        query.with = with
+    }
+
+    // MARK: Set operations
+
+    private mutating func setOperations() throws(SyntaxFailure) -> QueryBody {
+        try unions(first: try intersections(first: try queryOperand()))
+    }
+
+    private mutating func setOperations(first: QueryBody) throws(SyntaxFailure) -> QueryBody {
+        try unions(first: try intersections(first: first))
+    }
+
+    private mutating func intersections(first: QueryBody) throws(SyntaxFailure) -> QueryBody {
+        if !at(.intersect) { return first }
+        var links: [SetLink] = []
+        while at(.intersect) {
+            let position = token.start
+            try advance()
+            let all = try allOrDistinct()
+            let operand = try queryOperand()
+            links.append(SetLink(operation: .intersect, all: all, operand: operand, position: position))
+        }
+        try grow()
+        return .setOperation(first, links)
+    }
+
+    private mutating func unions(first: QueryBody) throws(SyntaxFailure) -> QueryBody {
+        if !at(.union) && !at(.except) { return first }
+        var links: [SetLink] = []
+        while at(.union) || at(.except) {
+            let position = token.start
+            let operation: SetLink.Operation = at(.union) ? .union : .except
+            try advance()
+            let all = try allOrDistinct()
+            let operand = try intersections(first: try queryOperand())
+            links.append(SetLink(operation: operation, all: all, operand: operand, position: position))
+        }
+        try grow()
+        return .setOperation(first, links)
+    }
+
+    private mutating func allOrDistinct() throws(SyntaxFailure) -> Bool {
+        if try accept(.all) { return true }
+        _ = try accept(.distinct)
+        return false
+    }
+
+    /// SELECT, VALUES, TABLE or a query in parentheses.
+    private mutating func queryOperand() throws(SyntaxFailure) -> QueryBody {
+        switch token.keyword {
+        case .select: return .select(try selectCore())
+        case .values: return .values(try valueRows())
+        case .table: return .select(try tableCommand())
+        default:
+            if token.kind != .leftParenthesis { try failSyntax() }
+            return body(of: try parenthesisedQuery())
+        }
+    }
+
+    private mutating func valueRows() throws(SyntaxFailure) -> [[Expression]] {
+        try expect(.values)
+        var rows: [[Expression]] = []
+        repeat {
+            try expect(.leftParenthesis)
+            rows.append(try expressions())
+            try expect(.rightParenthesis)
+        } while try accept(.comma)
+        return rows
+    }
+
+    /// TABLE name, which is SELECT * FROM name.
+    private mutating func tableCommand() throws(SyntaxFailure) -> SelectCore {
+        let core = SelectCore(position: token.start)
+        try expect(.table)
+        core.targets = [Target(expression: Expression(.star([]), at: core.position), alias: nil)]
+        core.from = [.table(try relation())]
+        return core
+    }
+
+    // MARK: SELECT
+
+    private mutating func selectCore() throws(SyntaxFailure) -> SelectCore {
+        let core = SelectCore(position: token.start)
+        try expect(.select)
+        try distinctClause(core)
+        if atTarget { core.targets = try targets() }
+        if at(.into) { core.into = try intoClause() }
+        if try accept(.from) { core.from = try fromItems() }
+        if try accept(.where) { core.filter = try expression() }
+        if at(.group) { try groupBy(core) }
+        if try accept(.having) { core.having = try expression() }
+        if try accept(.window) { core.windows = try windowDefinitions() }
+        return core
+    }
+
+    private mutating func distinctClause(_ core: SelectCore) throws(SyntaxFailure) {
+        if try accept(.all) { return }
+        if try !accept(.distinct) { return }
+        if try accept(.on) {
+            try expect(.leftParenthesis)
+            core.distinct = .on(try expressions())
+            try expect(.rightParenthesis)
+        } else {
+            core.distinct = .distinct
+        }
+        if !atTarget { try failSyntax() }
+    }
+
+    /// A select list may be empty: whether one begins here, rather than what may follow it.
+    private var atTarget: Bool {
+        switch token.kind {
+        case .endOfText, .semicolon, .rightParenthesis: false
+        case .word:
+            switch token.keyword {
+            case .into, .from, .where, .group, .having, .window, .union, .intersect, .except, .order, .limit, .offset,
+                .fetch, .for:
+                false
+            default: true
+            }
+        default: true
+        }
+    }
+
+    /// A select list, or that of RETURNING.
+    mutating func targets() throws(SyntaxFailure) -> [Target] {
+        var list = [try target()]
+        while try accept(.comma) { list.append(try target()) }
+        return list
+    }
+
+    private mutating func target() throws(SyntaxFailure) -> Target {
+        if token.kind == .star {
+            let position = token.start
+            try advance()
+            return Target(expression: Expression(.star([]), at: position), alias: nil)
+        }
+        let expression = try expression()
+        if try accept(.as) { return Target(expression: expression, alias: try label()) }
+        if token.kind == .word ? token.keyword.isBareLabel : atQuotedName {
+            return Target(expression: expression, alias: try takeName())
+        }
+        return Target(expression: expression, alias: nil)
+    }
+
+    mutating func returning() throws(SyntaxFailure) -> [Target] {
+        try accept(.returning) ? try targets() : []
+    }
+
+    /// INTO [TEMP | UNLOGGED] [TABLE] name.
+    private mutating func intoClause() throws(SyntaxFailure) -> IntoClause {
+        try expect(.into)
+        let persistence = try persistence()
+        _ = try accept(.table)
+        return IntoClause(name: try qualifiedName(), persistence: persistence)
+    }
+
+    /// [LOCAL | GLOBAL] TEMP | TEMPORARY, UNLOGGED, or nothing.
+    mutating func persistence() throws(SyntaxFailure) -> Persistence {
+        if at(.local) || at(.global) {
+            let next = try peek().keyword
+            if next != .temp && next != .temporary { return .permanent }
+            try advance()
+        }
+        if try accept(.temp) { return .temporary }
+        if try accept(.temporary) { return .temporary }
+        return try accept(.unlogged) ? .unlogged : .permanent
+    }
+
+    // MARK: GROUP BY, WINDOW
+
+    private mutating func groupBy(_ core: SelectCore) throws(SyntaxFailure) {
+        try expect(.group)
+        try expect(.by)
+        if try accept(.distinct) {
+            core.groupByDistinct = true
+        } else {
+            _ = try accept(.all)
+        }
+        core.groupBy = try groupingElements()
+    }
+
+    private mutating func groupingElements() throws(SyntaxFailure) -> [GroupingElement] {
+        var list = [try groupingElement()]
+        while try accept(.comma) { list.append(try groupingElement()) }
+        return list
+    }
+
+    private mutating func groupingElement() throws(SyntaxFailure) -> GroupingElement {
+        switch token.keyword {
+        case .rollup:
+            if try peek().kind == .leftParenthesis { return .rollup(try groupingList()) }
+        case .cube:
+            if try peek().kind == .leftParenthesis { return .cube(try groupingList()) }
+        case .grouping:
+            if try peek().keyword == .sets {
+                try advance()
+                try advance()
+                let height = try enter()
+                try expect(.leftParenthesis)
+                let list = try groupingElements()
+                try expect(.rightParenthesis)
+                leave(height)
+                return .sets(list)
+            }
+        default:
+            if token.kind == .leftParenthesis, try peek().kind == .rightParenthesis {
+                try advance()
+                try advance()
+                return .empty
+            }
+        }
+        return .expression(try expression())
+    }
+
+    private mutating func groupingList() throws(SyntaxFailure) -> [Expression] {
+        try advance()
+        try expect(.leftParenthesis)
+        let list = try expressions()
+        try expect(.rightParenthesis)
+        return list
+    }
+
+    private mutating func windowDefinitions() throws(SyntaxFailure) -> [WindowDefinition] {
+        var list: [WindowDefinition] = []
+        repeat {
+            let name = try columnName()
+            try expect(.as)
+            let window = try windowSpecification()
+            window.name = name
+            list.append(window)
+        } while try accept(.comma)
+        return list
+    }
+
+    // MARK: ORDER BY, LIMIT, locking
+
+    /// At ORDER.
+    mutating func orderBy() throws(SyntaxFailure) -> [SortItem] {
+        try expect(.order)
+        try expect(.by)
+        var list = [try sortItem()]
+        while try accept(.comma) { list.append(try sortItem()) }
+        return list
+    }
+
+    private mutating func sortItem() throws(SyntaxFailure) -> SortItem {
+        var item = SortItem(expression: try expression())
+        if try accept(.using) {
+            item.direction = .using
+            item.using = try operatorReference()
+        } else {
+            item.direction = try direction()
+        }
+        item.nulls = try nullsOrder()
+        return item
+    }
+
+    mutating func direction() throws(SyntaxFailure) -> SortItem.Direction {
+        if try accept(.asc) { return .ascending }
+        return try accept(.desc) ? .descending : .unspecified
+    }
+
+    mutating func nullsOrder() throws(SyntaxFailure) -> SortItem.Nulls {
+        if try accept(.nulls, .first) { return .first }
+        return try accept(.nulls, .last) ? .last : .unspecified
+    }
+
+    /// LIMIT, OFFSET, FETCH and FOR …, in whatever order PostgreSQL takes them.
+    private mutating func limits(_ query: Query) throws(SyntaxFailure) {
+        var hasLimit = false
+        while true {
+            switch token.keyword {
+            case .limit, .fetch:
+                if hasLimit || query.limit != nil { try fail("multiple LIMIT clauses not allowed") }
+                hasLimit = true
+                if at(.limit) { try limit(query) } else { try fetchFirst(query) }
+            case .offset:
+                if query.offset != nil { try fail("multiple OFFSET clauses not allowed") }
+                try advance()
+                query.offset = try expression()
+                if try !accept(.row) { _ = try accept(.rows) }
+            case .for:
+                if try accept(.for, .read) {
+                    try expect(.only)
+                } else {
+                    query.locking.append(try lockingClause())
+                }
+            default: return
+            }
+        }
+    }
+
+    private mutating func limit(_ query: Query) throws(SyntaxFailure) {
+        try expect(.limit)
+        if try accept(.all) {
+            query.limit = nil
+        } else {
+            query.limit = try expression()
+        }
+        if token.kind == .comma {
+            try fail(
+                "LIMIT #,# syntax is not supported", hint: "Use separate LIMIT and OFFSET clauses.")
+        }
+    }
+
+    /// FETCH {FIRST | NEXT} [n] {ROW | ROWS} {ONLY | WITH TIES}.
+    private mutating func fetchFirst(_ query: Query) throws(SyntaxFailure) {
+        try expect(.fetch)
+        if try !accept(.first) { try expect(.next) }
+        if at(.row) || at(.rows) {
+            query.limit = Expression(.literal(.integer(1)))
+        } else {
+            // PostgreSQL takes a c_expr or a signed number.
+            query.limit = try expression(.sign, restricted: true)
+        }
+        if try !accept(.row) { try expect(.rows) }
+        if try accept(.with) {
+            try expect(.ties)
+            query.withTies = true
+        } else {
+            try expect(.only)
+        }
+    }
+
+    /// At FOR.
+    private mutating func lockingClause() throws(SyntaxFailure) -> LockingClause {
+        try expect(.for)
+        let strength: LockingClause.Strength
+        switch token.keyword {
+        case .update: strength = .update
+        case .share: strength = .share
+        case .no:
+            try advance()
+            try expect(.key)
+            strength = .noKeyUpdate
+            if !at(.update) { try failSyntax() }
+        case .key:
+            try advance()
+            strength = .keyShare
+            if !at(.share) { try failSyntax() }
+        default: try failSyntax()
+        }
+        try advance()
+        var clause = LockingClause(strength: strength, tables: [], wait: .block)
+        if try accept(.of) { clause.tables = try qualifiedNames() }
+        if try accept(.nowait) {
+            clause.wait = .noWait
+        } else if try accept(.skip) {
+            try expect(.locked)
+            clause.wait = .skipLocked
+        }
+        return clause
+    }
+
+    // MARK: WITH
+
+    /// WITH …, or nil.
+    mutating func withClause() throws(SyntaxFailure) -> WithClause? {
+        if !at(.with) { return nil }
+        let position = token.start
+        try advance()
+        let recursive = try accept(.recursive)
+        var tables = [try commonTable()]
+        while try accept(.comma) { tables.append(try commonTable()) }
+        return WithClause(recursive: recursive, tables: tables, position: position)
+    }
+
+    private mutating func commonTable() throws(SyntaxFailure) -> CommonTable {
+        let position = token.start
+        let name = try columnName()
+        let columns = try optionalColumnNames()
+        try expect(.as)
+        var materialization = CommonTable.Materialization.unspecified
+        if try accept(.materialized) {
+            materialization = .always
+        } else if try accept(.not) {
+            try expect(.materialized)
+            materialization = .never
+        }
+        try expect(.leftParenthesis)
+        let statement = try preparableStatement()
+        try expect(.rightParenthesis)
+        let table = CommonTable(
+            name: name, columns: columns, materialization: materialization, statement: statement, position: position)
+        if try accept(.search) {
+            let order: CommonTable.SearchOrder = try accept(.depth) ? .depthFirst : .breadthFirst
+            if order == .breadthFirst { try expect(.breadth) }
+            try expect(.first)
+            try expect(.by)
+            let columns = try columnNames()
+            try expect(.set)
+            table.search = (order, columns, try columnName())
+        }
+        if try accept(.cycle) { table.cycle = try cycleClause() }
+        return table
+    }
+
+    private mutating func cycleClause() throws(SyntaxFailure) -> CycleClause {
+        let columns = try columnNames()
+        try expect(.set)
+        let mark = try columnName()
+        var value: Expression?
+        var otherwise: Expression?
+        if try accept(.to) {
+            value = try expression(.typecast, restricted: true)
+            try expect(.default)
+            otherwise = try expression(.typecast, restricted: true)
+        }
+        try expect(.using)
+        return CycleClause(columns: columns, mark: mark, value: value, otherwise: otherwise, path: try columnName())
+    }
+}
