@@ -115,6 +115,12 @@ int dbk_listen(const char *host, uint16_t *port, int backlog) {
 
 void dbk_shutdown(int stream) { shutdown(stream, SHUT_RDWR); }
 
+void dbk_close_stream(int stream) {
+    // A pending request holds on to the socket: it must see the end.
+    shutdown(stream, SHUT_RDWR);
+    close(stream);
+}
+
 // ---- Threads ------------------------------------------------------------------------------------------------------
 
 int dbk_allowed_cpus(int *cpus, int capacity) {

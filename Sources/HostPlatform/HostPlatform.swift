@@ -19,15 +19,18 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         package var cores: Int
         /// Threads and epoll instead of io_uring.
         package var forceFallback: Bool
+        /// SIGINT and SIGTERM become completions of `queueStopRequest` instead of ending the process.
+        package var takesSignals: Bool
         package init(
             diskPath: String, diskByteCount: UInt64 = 0, createIfMissing: Bool = false, cores: Int = 0,
-            forceFallback: Bool = false
+            forceFallback: Bool = false, takesSignals: Bool = false
         ) {
             self.diskPath = diskPath
             self.diskByteCount = diskByteCount
             self.createIfMissing = createIfMissing
             self.cores = cores
             self.forceFallback = forceFallback
+            self.takesSignals = takesSignals
         }
     }
 
@@ -35,6 +38,11 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     package let blockGeometry: BlockGeometry
     private let disk: dbk_disk
     private let cpus: [Int32]
+    /// True if this platform does without io_uring.
+    package let usesFallback: Bool
+    /// Readable while a signal waits to be taken; -1 without `takesSignals`.
+    private let signals: Int32
+    private let hasArmedSignals = Atomic<Bool>(false)
     /// One per core, at a stride that gives each its own cache lines.
     private let cores: UnsafeMutablePointer<CoreState>
 
@@ -58,12 +66,28 @@ package final class HostPlatform: Platform, @unchecked Sendable {
             })
         cores = .allocate(capacity: count)
         for core in 0..<count { (cores + core).initialize(to: CoreState(wakeEvent: dbk_event_create())) }
+        // Before any worker starts: they inherit the blocked signals.
+        signals = options.takesSignals ? dbk_signal_descriptor() : -1
+        let refusal = dbk_uring_probe()
+        usesFallback = options.forceFallback || refusal != 0
+        if options.forceFallback {
+            log("io_uring is switched off: using epoll and disk threads instead")
+        } else if refusal != 0 {
+            log(
+                "io_uring cannot be used here (\(String(cString: dbk_error_text(-refusal)))): using epoll and disk threads "
+                    + "instead, which is slower; see sysctl kernel.io_uring_disabled and the container's seccomp profile"
+            )
+        }
+        if disk.is_direct == 0 {
+            log("the disk does not allow direct I/O: the page cache of Linux holds a second copy of its pages")
+        }
     }
 
     deinit {
         for core in 0..<topology.coreCount { dbk_close(cores[core].wakeEvent) }
         cores.deinitialize(count: topology.coreCount)
         cores.deallocate()
+        if signals >= 0 { dbk_close(signals) }
         dbk_close(disk.fd)
     }
 
@@ -105,8 +129,13 @@ package final class HostPlatform: Platform, @unchecked Sendable {
 
     fileprivate func work(_ core: CoreIndex, _ body: (CoreIndex) -> Void) {
         var ring: OpaquePointer?
-        let error = dbk_ring_create(&ring, 512, disk.fd, cores[core].wakeEvent)
-        precondition(error == 0 && ring != nil, "io_uring")
+        var error = dbk_ring_create(&ring, usesFallback ? 1 : 0, 512, disk.fd, cores[core].wakeEvent)
+        // The trial at the start has passed, but memory or descriptors may have run out since.
+        if error != 0 && !usesFallback { error = dbk_ring_create(&ring, 1, 512, disk.fd, cores[core].wakeEvent) }
+        if error != 0 {
+            log("worker \(core) cannot start: \(String(cString: dbk_error_text(-error)))")
+            exit(status: 71)
+        }
         cores[core].ring = ring
         body(core)
         cores[core].ring = nil
@@ -175,11 +204,16 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         }
         var port = givenPort
         let fd = dbk_listen(host, &port, 1024)
+        if fd == -22 { throw Self.invalidAddress(address) }
         if fd < 0 {
             throw EngineError(
                 .ioError, "could not listen on \(address): \(String(cString: dbk_error_text(-fd)))", severity: .fatal)
         }
         return (StreamHandle(rawValue: fd), "\(host):\(port)")
+    }
+
+    private static func invalidAddress(_ address: String) -> EngineError {
+        EngineError(.invalidParameterValue, "invalid address \"\(address)\"", hint: "Write A.B.C.D:PORT.")
     }
 
     private static func split(_ address: String) -> (host: String, port: UInt16)? {
@@ -198,14 +232,30 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     package func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool {
         dbk_ring_send(cores[core].ring, stream.rawValue, buffer.base, buffer.byteCount, UInt64(tag)) != 0
     }
+    package func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool {
+        guard let (host, port) = Self.split(address) else { throw Self.invalidAddress(address) }
+        let queued = dbk_ring_connect(cores[core].ring, host, port, UInt64(tag))
+        if queued == -22 { throw Self.invalidAddress(address) }
+        if queued < 0 {
+            throw EngineError(.ioError, "could not connect to \(address): \(String(cString: dbk_error_text(-queued)))")
+        }
+        return queued != 0
+    }
     package func shutdown(_ stream: StreamHandle) { dbk_shutdown(stream.rawValue) }
-    package func close(_ stream: StreamHandle) { dbk_close(stream.rawValue) }
+    package func close(_ stream: StreamHandle) { dbk_close_stream(stream.rawValue) }
 
     // MARK: The rest
 
     package func consoleWrite(_ bytes: UnsafeRawBufferPointer) { dbk_console_write(bytes.baseAddress, bytes.count) }
     package func entropy(_ bytes: UnsafeMutableRawBufferPointer) { dbk_entropy(bytes.baseAddress, bytes.count) }
     package func exit(status: Int32) -> Never { dbk_exit(status) }
+
+    package func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool {
+        if signals < 0 { return true }
+        // The signal that the request before reported is taken only now: until then the descriptor stays readable.
+        if hasArmedSignals.exchange(true, ordering: .acquiringAndReleasing) { _ = dbk_signal_take(signals) }
+        return dbk_ring_poll_fd(cores[core].ring, signals, UInt64(tag)) != 0
+    }
 }
 
 /// Whether a wake must ring the core's bell.

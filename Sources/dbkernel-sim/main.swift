@@ -4,7 +4,8 @@ import ArgumentParser
 
 struct Simulator: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "dbkernel-sim", abstract: "DBKernel as a Linux process.", subcommands: [SelfTest.self])
+        commandName: "dbkernel-sim", abstract: "DBKernel as a Linux process.",
+        subcommands: [SelfTest.self, Measure.self])
 }
 
 Simulator.main()

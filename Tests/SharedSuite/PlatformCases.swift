@@ -11,6 +11,49 @@ func platformCases() -> [SuiteCase] {
                 try blockRoundTrip(context, slot: core * 4 + index)
             }
         },
+        SuiteCase("platform: completions are seen while fibers keep the core busy") { context throws(EngineError) in
+            let done = Counter()
+            try context.scheduler.spawn(on: 0, .interactive, "reader") {
+                for _ in 0..<20 {
+                    let memory = context.platform.allocate(byteCount: pageSize, node: 0, huge: false)!
+                    context.expectEqual(
+                        block(context.platform, .read, [IOVector(base: memory, byteCount: pageSize)], 0), pageSize,
+                        "read")
+                    context.platform.deallocate(memory, byteCount: pageSize)
+                }
+                _ = done.increment()
+            }
+            let limit = Fiber.now() + .seconds(10)
+            while done.value == 0 && Fiber.now() < limit { Fiber.yield() }
+            context.expectEqual(done.value, 1, "readers that ended beside a fiber that never sleeps")
+        },
+        SuiteCase("platform: every connection is accepted and echoes, on every core") { context throws(EngineError) in
+            try echoStorm(context)
+        },
+        SuiteCase("platform: a receive ends with 0 when the peer or this side shuts down") {
+            context throws(EngineError) in
+            try shutdownEnds(context)
+        },
+        SuiteCase("platform: an accept ends when its listener is closed") { context throws(EngineError) in
+            let (listener, _) = try context.platform.listen(address: "127.0.0.1:0")
+            let queue = AcceptQueue(listener)
+            let platform = context.platform
+            try context.scheduler.spawn(on: 0, .interactive, "closer") {
+                Fiber.sleep(.milliseconds(5))
+                platform.close(listener)
+            }
+            context.expect(queue.next() == nil, "a connection out of nowhere")
+        },
+        SuiteCase("platform: an address that cannot be had is an error") { context throws(EngineError) in
+            context.expectError(.invalidParameterValue) { () throws(EngineError) in
+                _ = try context.platform.listen(address: "nonsense")
+            }
+            let (listener, address) = try context.platform.listen(address: "127.0.0.1:0")
+            context.expectError(.ioError) { () throws(EngineError) in
+                _ = try context.platform.listen(address: address)
+            }
+            context.platform.close(listener)
+        },
         SuiteCase("platform: the clock never goes back") { context throws(EngineError) in
             var last = context.platform.now()
             for _ in 0..<100_000 {

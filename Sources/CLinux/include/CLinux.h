@@ -6,19 +6,26 @@
 #include <sys/types.h>
 
 // ---- Rings --------------------------------------------------------------------------------------------------------
-// One per worker, used by that worker's thread alone, but for dbk_ring_wake.
+// Where a worker hands requests to Linux and sleeps: an io_uring, or epoll with a pool of disk threads. One per worker,
+// used by that worker's thread alone.
 typedef struct dbk_ring dbk_ring;
 // Same layout as Platform.CompletionEvent and struct iovec.
 typedef struct { uint64_t tag; int64_t result; } dbk_event;
 typedef struct { void *base; size_t byte_count; } dbk_vector;
 enum { DBK_READ = 0, DBK_WRITE = 1, DBK_DURABLE_WRITE = 2, DBK_FLUSH = 3 };
 
-int dbk_ring_create(dbk_ring **ring, unsigned entries, int disk, int wake_event);
+// 0, or why io_uring cannot be used here.
+int dbk_uring_probe(void);
+// A signal of `wake_event` (dbk_event_create) ends the ring's park. By the thread that will use the ring.
+int dbk_ring_create(dbk_ring **ring, int fallback, unsigned entries, int disk, int wake_event);
 // Cancels what is in flight and waits for it: afterwards no buffer is written any more.
 void dbk_ring_destroy(dbk_ring *ring);
 // The queue functions return 1, or 0 if the queue is full.
-int dbk_ring_block(dbk_ring *ring, int operation, const dbk_vector *vectors, unsigned count, uint64_t offset, uint64_t tag);
+int dbk_ring_block(
+    dbk_ring *ring, int operation, const dbk_vector *vectors, unsigned count, uint64_t offset, uint64_t tag);
 int dbk_ring_accept(dbk_ring *ring, int listener, uint64_t tag);
+// -EINVAL if `host` is not a dotted quad.
+int dbk_ring_connect(dbk_ring *ring, const char *host, uint16_t port, uint64_t tag);
 int dbk_ring_receive(dbk_ring *ring, int stream, void *base, size_t byte_count, uint64_t tag);
 int dbk_ring_send(dbk_ring *ring, int stream, const void *base, size_t byte_count, uint64_t tag);
 // Completes with 1 when `fd` is readable.
@@ -50,6 +57,8 @@ void dbk_close(int fd);
 // `host` is a dotted quad. Returns the listener; *port is the bound port.
 int dbk_listen(const char *host, uint16_t *port, int backlog);
 void dbk_shutdown(int stream);
+// Also ends what is pending on the stream.
+void dbk_close_stream(int stream);
 
 // ---- Threads ------------------------------------------------------------------------------------------------------
 // The CPUs this process may use; returns how many were stored.

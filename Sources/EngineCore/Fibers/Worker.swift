@@ -127,10 +127,11 @@ struct Worker {
         dbk_switch(&fiber.pointee.stackPointer, state.pointee.loopStackPointer)
     }
 
-    private func run(_ fiber: FiberPointer) {
+    /// Runs `fiber` until it leaves; `now` is the TSC.
+    private func run(_ fiber: FiberPointer, now: UInt64) {
         state.pointee.current = fiber
         state.pointee.switchCount &+= 1
-        state.pointee.sliceEnd = dbk_tsc() &+ state.pointee.sliceTicks
+        state.pointee.sliceEnd = now &+ state.pointee.sliceTicks
         state.pointee.sliceCalls = 0
         dbk_switch(&state.pointee.loopStackPointer, fiber.pointee.stackPointer)
         state.pointee.current = nil
@@ -186,7 +187,8 @@ struct Worker {
     /// except that its class's burst may still take it. Ends early when a slice's time is used up, so that completions
     /// are seen every few slices; every class gets at least one fiber in.
     private func runRound() {
-        let roundEnd = dbk_tsc() &+ state.pointee.sliceTicks
+        var now = dbk_tsc()
+        let roundEnd = now &+ state.pointee.sliceTicks
         var fiberClass = 0
         while fiberClass < FiberClass.count {
             let list = state.pointee.queues + fiberClass
@@ -195,9 +197,10 @@ struct Worker {
                 list.pointee.head = fiber.pointee.next
                 if fiber.pointee.next == nil { list.pointee.tail = nil }
                 state.pointee.runnableCount -= 1
-                run(fiber)
+                run(fiber, now: now)
                 budget -= 1
-                if state.pointee.sliceTicks > 0 && dbk_tsc() > roundEnd { break }
+                now = dbk_tsc()
+                if state.pointee.sliceTicks > 0 && now > roundEnd { break }
             }
             fiberClass += 1
         }

@@ -143,23 +143,34 @@ package protocol Platform: AnyObject {
     func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String)
     /// One completion per connection, result = its handle, until the listener is closed.
     func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool
+    /// Connects to `A.B.C.D:PORT`; completes with the stream's handle or an error. 0A000 where there is no such thing.
+    func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool
     /// Completes with at least one byte, 0 at the peer's end, or an error.
     func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool
     /// Completes when something was sent; the result may be less than asked.
     func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool
     /// Ends both directions at once: pending receives and sends complete.
     func shutdown(_ stream: StreamHandle)
+    /// `shutdown`, and the handle is free for reuse. Do it once nobody will queue more on the stream.
     func close(_ stream: StreamHandle)
 
     // The rest
     /// Bytes to the console, for people: start-up messages, panics.
     func consoleWrite(_ bytes: UnsafeRawBufferPointer)
     func entropy(_ bytes: UnsafeMutableRawBufferPointer)
+    /// Completes when the world asks the engine to stop (SIGINT, SIGTERM, a power button), once per asking; the result is
+    /// positive. Where nobody asks it never completes.
+    func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool
     /// Ends the machine or process.
     func exit(status: Int32) -> Never
 }
 
 extension Platform {
+    package func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool { true }
+    package func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool {
+        throw .notSupported("an outgoing connection on this platform")
+    }
+
     /// Writes text and a newline to the console.
     package func log(_ text: String) {
         var copy = text + "\n"
