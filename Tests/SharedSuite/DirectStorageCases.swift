@@ -34,6 +34,10 @@ func directStorageCases() -> [SuiteCase] {
             context throws(EngineError) in
             try doubleWriteCase(context)
         },
+        SuiteCase("directstorage: a check counts sound and unwritten pages and names the others") {
+            context throws(EngineError) in
+            try checkCase(context)
+        },
     ]
 }
 
@@ -296,4 +300,37 @@ private func doubleWriteCase(_ context: SuiteContext) throws(EngineError) {
     }
     let again = try DoubleWrite.recover(io: io, superblock: superblock, platform: platform)
     context.expect(again.restored.isEmpty, "a second recovery found work")
+}
+
+private func checkCase(_ context: SuiteContext) throws(EngineError) {
+    let io = BlockIO(scheduler: context.scheduler)
+    let platform = context.platform
+    let superblock = try Formatter.format(io: io, platform: platform, overwrite: true).current
+    let first = superblock.layout.dataFirstPage
+    guard let page = platform.allocate(byteCount: pageSize, node: 0, huge: false) else { return }
+    defer { platform.deallocate(page, byteCount: pageSize) }
+    page.initializeMemory(as: UInt8.self, repeating: 0, count: pageSize)
+    for number in first..<first + 2048 {
+        try io.write(from: page, offset: number * UInt64(pageSize), byteCount: pageSize, class: .scan)
+    }
+    for number in first..<first + 700 {
+        PageHeader.initialize(page, id: PageID(number == first + 300 ? first + 9 : number), type: .treeLeaf)
+        superblock.pageChecksum.set(page)
+        if number == first + 555 { page.storeBytes(of: 1, toByteOffset: 2000, as: UInt8.self) }
+        try io.write(from: page, offset: number * UInt64(pageSize), byteCount: pageSize, class: .scan)
+        page.storeBytes(of: 0, toByteOffset: 2000, as: UInt8.self)
+    }
+    try smear(io, platform, 0x33, pages: 2..<3)
+    var (found, report) = try DeviceCheck.superblock(io: io, platform: platform)
+    context.expect(found == superblock, "the superblock was not found")
+    context.expect(report.verdict == .b && report.copies[2] == .foreign, "the superblock copies were misjudged")
+    try DeviceCheck.pages(first..<first + 2048, of: superblock, io: io, platform: platform, into: &report)
+    context.expectEqual(report.soundPageCount, 698, "sound pages")
+    context.expectEqual(report.unwrittenPageCount, 2048 - 700, "unwritten pages")
+    context.expectEqual(report.defectivePageCount, 2, "defective pages")
+    if report.defects.count != 2 { return }
+    context.expectEqual(report.defects[0].page.rawValue, first + 300, "first defective page")
+    context.expect(report.defects[0].defect == .misdirected(PageID(first + 9)), "what is wrong with it")
+    context.expectEqual(report.defects[1].page.rawValue, first + 555, "second defective page")
+    context.expect(report.defects[1].defect == .badChecksum, "what is wrong with it")
 }

@@ -18,6 +18,7 @@ import LayoutManager
 import Platform
 import Synchronization
 import Telemetry
+import WALEngine
 
 /// What the pool needs of the log: `Log`, or a double in tests.
 package protocol DurableLog: AnyObject {
@@ -26,6 +27,8 @@ package protocol DurableLog: AnyObject {
     /// Parks until everything before `lsn` is on stable storage.
     func waitDurable(_ lsn: LSN) throws(EngineError)
 }
+
+extension Log: DurableLog {}
 
 package final class BufferPool: @unchecked Sendable {
     package let scheduler: Scheduler
@@ -117,6 +120,9 @@ package final class BufferPool: @unchecked Sendable {
         dirty.deallocate()
         frames.deallocate()
     }
+
+    /// True if pages go through the double-write zone, because the device may tear them.
+    package var usesDoubleWrite: Bool { DoubleWrite.isNeeded(io.geometry) }
 
     /// What trees keep for their hot paths.
     package var view: PoolView { PoolView(base: base, states: states, endPage: layout.endPage, pool: self) }
@@ -285,12 +291,12 @@ struct Patience {
     /// Spins or yields once; false when it is time to park.
     mutating func spends() -> Bool {
         spent += 1
-        if spent <= 24 {
-            // The holder runs on another worker for less than a microsecond, most often.
-            for _ in 0..<8 { spinHint() }
+        if spent <= 16 {
+            // The holder runs on another worker, for less than a microsecond most often.
+            for _ in 0..<2 { spinHint() }
             return true
         }
-        if spent <= 28 {
+        if spent <= 18 {
             Fiber.yield()
             return true
         }

@@ -111,12 +111,15 @@ package enum PageDefect: Equatable, Sendable {
     case neverWritten
     /// A sound page, but the one that belongs elsewhere.
     case misdirected(PageID)
+    /// The device did not return it.
+    case unreadable
 
     /// XX001: names the page and what was found. The page is not served.
     package func error(_ page: PageID) -> EngineError {
         let message: String
         switch self {
         case .badChecksum: message = "page \(page.rawValue) is corrupted: its checksum does not match its contents"
+        case .unreadable: message = "page \(page.rawValue) cannot be read from the device"
         case .neverWritten: message = "page \(page.rawValue) is corrupted: it was never written"
         case .misdirected(let found):
             message = "page \(page.rawValue) is corrupted: page \(found.rawValue) was found in its place"
