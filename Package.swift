@@ -105,6 +105,6 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
-        .testTarget(name: "HostTests", dependencies: ["SharedSuite", "HostPlatform", "Platform"], swiftSettings: common),
+        .testTarget(name: "HostTests", dependencies: ["SharedSuite", "HostPlatform", "Platform", "Fibers"], swiftSettings: common),
     ]
 )

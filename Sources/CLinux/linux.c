@@ -24,6 +24,8 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,41 +54,94 @@ static int open_disk(const char *path, int flags, dbk_disk *disk) {
     return disk->fd < 0 ? -errno : 0;
 }
 
-static int size_disk(uint64_t byte_count, int create, dbk_disk *disk) {
-    struct stat status;
-    if (fstat(disk->fd, &status)) return -errno;
-    disk->logical_block_size = 4096;
-    disk->is_block_device = S_ISBLK(status.st_mode);
-    if (disk->is_block_device) {
-        int size = 4096;
-        if (ioctl(disk->fd, BLKGETSIZE64, &disk->byte_count) || ioctl(disk->fd, BLKSSZGET, &size)) return -errno;
-        disk->logical_block_size = (uint32_t)size;
-        return 0;
-    }
-    if (!S_ISREG(status.st_mode)) return -ENOTBLK;
-    disk->byte_count = (uint64_t)status.st_size;
-    if (create && disk->byte_count < byte_count) {
-        // Blocks are allocated now, so that running out of space shows here and not at a commit.
-        int error = posix_fallocate(disk->fd, 0, (off_t)byte_count);
-        if (error) {
-            if (status.st_size == 0 || error == ENOSPC) {
-                int truncated = ftruncate(disk->fd, status.st_size);
-                (void)truncated;
-            }
-            return -error;
-        }
-        if (fsync(disk->fd)) return -errno;
-        disk->byte_count = byte_count;
+// First line of a block queue's attribute, of the whole disk if `device` is a partition; 0 if there is none.
+static int queue_attribute(dev_t device, const char *name, char *line, int capacity) {
+    static const char *const places[] = {"queue", "../queue"};
+    for (int i = 0; i < 2; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "/sys/dev/block/%u:%u/%s/%s", major(device), minor(device), places[i], name);
+        FILE *file = fopen(path, "re");
+        if (!file) continue;
+        char *got = fgets(line, capacity, file);
+        fclose(file);
+        return got != NULL;
     }
     return 0;
 }
 
+static uint32_t queue_number(dev_t device, const char *name) {
+    char line[64];
+    return queue_attribute(device, name, line, sizeof line) ? (uint32_t)strtoul(line, NULL, 10) : 0;
+}
+
+// What the device below promises; the cautious answer where it says nothing.
+static void describe_device(dev_t device, dbk_disk *disk) {
+    disk->logical_block_size = queue_number(device, "logical_block_size");
+    if (!disk->logical_block_size) disk->logical_block_size = 512;
+    uint32_t unit = queue_number(device, "atomic_write_unit_max_bytes");
+    disk->atomic_write_byte_count = unit > disk->logical_block_size ? unit : disk->logical_block_size;
+    char line[64];
+    disk->has_volatile_cache = !queue_attribute(device, "write_cache", line, sizeof line)
+        || strncmp(line, "write through", 13) != 0;
+}
+
+// The entry of a new file must survive, too.
+static int sync_directory(const char *path) {
+    char directory[4096];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + (slash == path) : 1;
+    if (length >= sizeof directory) return -ENAMETOOLONG;
+    memcpy(directory, slash ? path : ".", length);
+    directory[length] = 0;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return -errno;
+    int error = fsync(fd) ? -errno : 0;
+    close(fd);
+    return error;
+}
+
+static int extend_file(const char *path, uint64_t byte_count, uint64_t old, dbk_disk *disk) {
+    // Asked beforehand, so that a disk that cannot hold the file is not filled to the brim first.
+    struct statvfs space;
+    if (fstatvfs(disk->fd, &space) == 0 && (byte_count - old) / space.f_frsize > space.f_bavail) return -ENOSPC;
+    // Blocks are allocated now: running out of space shows here and not at a commit.
+    int error = posix_fallocate(disk->fd, 0, (off_t)byte_count);
+    if (error) {
+        int truncated = ftruncate(disk->fd, (off_t)old);
+        (void)truncated;
+        return -error;
+    }
+    if (fsync(disk->fd)) return -errno;
+    disk->byte_count = byte_count;
+    return old == 0 ? sync_directory(path) : 0;
+}
+
+static int size_disk(const char *path, uint64_t byte_count, int create, dbk_disk *disk) {
+    struct stat status;
+    if (fstat(disk->fd, &status)) return -errno;
+    disk->is_block_device = S_ISBLK(status.st_mode);
+    if (disk->is_block_device) {
+        describe_device(status.st_rdev, disk);
+        return ioctl(disk->fd, BLKGETSIZE64, &disk->byte_count) ? -errno : 0;
+    }
+    if (!S_ISREG(status.st_mode)) return -ENOTBLK;
+    describe_device(status.st_dev, disk);
+    disk->byte_count = (uint64_t)status.st_size;
+    return create && disk->byte_count < byte_count ? extend_file(path, byte_count, disk->byte_count, disk) : 0;
+}
+
 int dbk_disk_open(const char *path, uint64_t byte_count, int create, dbk_disk *disk) {
+    struct stat status;
+    int existed = stat(path, &status) == 0;
     int error = open_disk(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), disk);
     if (error) return error;
+    // Another process that opens the same file, or device node, is refused from here until this one closes it.
     if (flock(disk->fd, LOCK_EX | LOCK_NB)) error = -errno;
-    if (!error) error = size_disk(byte_count, create, disk);
-    if (error) close(disk->fd);
+    if (!error) error = size_disk(path, byte_count, create, disk);
+    if (error) {
+        if (!existed && error != -EWOULDBLOCK) unlink(path);
+        close(disk->fd);
+    }
     return error;
 }
 

@@ -51,8 +51,8 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         disk = try Self.openDisk(options)
         blockGeometry = BlockGeometry(
             byteCount: disk.byte_count / UInt64(pageSize) * UInt64(pageSize),
-            logicalBlockSize: Int(disk.logical_block_size), atomicWriteByteCount: Int(disk.logical_block_size),
-            hasVolatileCache: true, maxTransferByteCount: 1 << 20, queueDepth: 128)
+            logicalBlockSize: Int(disk.logical_block_size), atomicWriteByteCount: Int(disk.atomic_write_byte_count),
+            hasVolatileCache: disk.has_volatile_cache != 0, maxTransferByteCount: 1 << 20, queueDepth: 128)
         var allowed = [Int32](repeating: 0, count: 1024)
         let allowedCount = max(1, Int(dbk_allowed_cpus(&allowed, 1024)))
         let count = options.cores > 0 ? options.cores : allowedCount

@@ -40,8 +40,8 @@ package struct SuiteCase: Sendable {
         self.body = body
     }
 
-    /// Runs the case; what went wrong, empty if nothing did.
-    package func run(on platform: any Platform) -> [String] {
+    /// Runs the case on a platform that no worker runs on.
+    package func run(on platform: any Platform) -> SuiteVerdict {
         let context = SuiteContext(platform: platform)
         if runsInFiber {
             let scheduler = context.makeScheduler()
@@ -57,7 +57,7 @@ package struct SuiteCase: Sendable {
         } else {
             runBody(context)
         }
-        return context.failures
+        return context.verdict
     }
 
     private func runBody(_ context: SuiteContext) {
@@ -81,6 +81,13 @@ package struct SuiteCase: Sendable {
     }
 }
 
+package enum SuiteVerdict: Sendable {
+    case passed
+    /// The platform lacks what the case is about.
+    case cannotRun(reason: String)
+    case failed([String])
+}
+
 /// What a case works with. Its disk (the platform's block device) is at least 64 MiB, is the case's alone, and holds
 /// anything at the start.
 package final class SuiteContext: @unchecked Sendable {
@@ -88,6 +95,7 @@ package final class SuiteContext: @unchecked Sendable {
     var currentScheduler: Scheduler?
     private let lock = Atomic<Bool>(false)
     private var messages: [String] = []
+    private var reasonNotToRun: String?
 
     init(platform: any Platform) { self.platform = platform }
 
@@ -132,7 +140,18 @@ package final class SuiteContext: @unchecked Sendable {
         }
     }
 
-    var failures: [String] { messages }
+    /// Says why this platform cannot run the case, which then ends. Whatever failed before still counts.
+    package func cannotRun(_ reason: String) {
+        while lock.exchange(true, ordering: .acquiring) {}
+        reasonNotToRun = reason
+        lock.store(false, ordering: .releasing)
+    }
+
+    var verdict: SuiteVerdict {
+        if !messages.isEmpty { return .failed(messages) }
+        if let reasonNotToRun { return .cannotRun(reason: reasonNotToRun) }
+        return .passed
+    }
 
     // MARK: Helpers for cases in fibers
 

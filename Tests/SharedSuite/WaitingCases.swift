@@ -30,16 +30,18 @@ func waitingCases() -> [SuiteCase] {
             let next = Counter()
             mutex.lock()
             let group = FiberGroup(count: 10)
+            let arrived = Counter()
+            // All on one worker, which runs them in this order, each as far as the mutex.
             for index in 0..<10 {
-                try context.scheduler.spawn(on: index % context.coreCount, .interactive, "waiter") {
+                try context.scheduler.spawn(on: context.coreCount - 1, .interactive, "waiter") {
+                    _ = arrived.increment()
                     mutex.lock()
                     order[next.increment()] = index
                     mutex.unlock()
                     group.done()
                 }
-                // Long enough for the waiter to have parked, on whichever core it is.
-                Fiber.sleep(.milliseconds(2))
             }
+            while arrived.value < 10 { Fiber.sleep(.microseconds(100)) }
             mutex.unlock()
             context.expect(!mutex.tryLock(), "the one who left the mutex took it again before those who wait")
             group.wait()

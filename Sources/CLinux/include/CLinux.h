@@ -44,10 +44,11 @@ typedef struct {
     int fd;
     uint64_t byte_count;
     uint32_t logical_block_size;
+    uint32_t atomic_write_byte_count;
+    int has_volatile_cache;
     int is_block_device;
     int is_direct;
 } dbk_disk;
-enum { DBK_DISK_LOCKED = 1 };
 // Opens (O_DIRECT where the file system can) and locks a file or block device; creates or extends a file to
 // `byte_count` if `create`. -EWOULDBLOCK if another process has it.
 int dbk_disk_open(const char *path, uint64_t byte_count, int create, dbk_disk *disk);
