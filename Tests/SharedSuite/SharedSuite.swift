@@ -17,6 +17,8 @@ package func allCases() -> [SuiteCase] {
     cases += directStorageCases()
     cases += bufferPoolCases()
     cases += walEngineCases()
+    cases += btreePageCases()
+    cases += btreeCases()
     return cases
 }
 
