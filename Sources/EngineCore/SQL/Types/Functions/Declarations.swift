@@ -5,5 +5,10 @@ extension FunctionRegistry {
         declareComparisons()
         declareIntegers()
         declareFloats()
+        declareSums()
+        declareExtremes()
+        declareCollecting()
+        declareDateTime()
+        declareDateParts()
     }
 }
