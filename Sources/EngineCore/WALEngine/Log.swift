@@ -159,6 +159,8 @@ package final class Log: @unchecked Sendable {
 
     /// End of the last reservation: LSNs of records appended from now on are at least this.
     @inline(__always) package var insertLSN: LSN { LSN(positions.pointee.insert.load(ordering: .acquiring)) }
+    /// Every record that starts before it has been copied into the log.
+    package var completeLSN: LSN { LSN(completePrefix(positions.pointee.insert.load(ordering: .acquiring))) }
     /// Everything before it is on stable storage.
     @inline(__always) package var durableLSN: LSN { LSN(positions.pointee.durable.load(ordering: .acquiring)) }
     /// Bytes of the zone that recovery could still need.

@@ -74,7 +74,7 @@ extension Log {
     }
 
     /// Everything before it is completely copied; see Log.swift for why.
-    private func completePrefix(_ insert: UInt64) -> UInt64 {
+    func completePrefix(_ insert: UInt64) -> UInt64 {
         var complete = insert
         for core in 0..<scheduler.workerCount {
             complete = min(complete, worker(core).pointee.insertingFrom.load(ordering: .acquiring))
