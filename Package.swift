@@ -93,7 +93,7 @@ let package = Package(
         .target(
             name: "SharedSuite",
             dependencies: [
-                "Platform", "Fibers", "LockFree", "ArenaAlloc", "Telemetry", "AsyncIO", "IOBatching", "IOScheduler", "DirectStorage",
+                "Platform", "Fibers", "LockFree", "NUMAMemory", "ArenaAlloc", "Telemetry", "AsyncIO", "IOBatching", "IOScheduler", "DirectStorage",
                 "LayoutManager", "WALEngine", "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL",
                 "QueryExec", "Runtime", "PostgresWire", "EngineCore", "CPrimitives",
             ],

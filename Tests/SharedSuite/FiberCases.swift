@@ -111,6 +111,25 @@ func fiberCases() -> [SuiteCase] {
             }
             while done.value < 4 { Fiber.sleep(.milliseconds(1)) }
         },
+        SuiteCase("fibers: a higher class goes first when both have work") { context throws(EngineError) in
+            let order = UnsafeMutablePointer<Int>.allocate(capacity: 4)
+            let next = Counter()
+            let group = FiberGroup(count: 4)
+            let scheduler = context.scheduler
+            // From a fiber of the highest class: the round has all lower ones before it.
+            try scheduler.spawn(on: 0, .commit, "spawner") {
+                for fiberClass in [FiberClass.background, .writeback, .interactive, .commit] {
+                    let fiber = try? scheduler.spawn(on: 0, fiberClass, "ranked") {
+                        order[next.increment()] = Int(fiberClass.rawValue)
+                        group.done()
+                    }
+                    context.expect(fiber != nil, "no fiber")
+                }
+            }
+            group.wait()
+            for index in 0..<4 { context.expectEqual(order[index], index, "class that ran") }
+            order.deallocate()
+        },
         SuiteCase("fibers: an interrupt ends a park and stays until cleared") { context throws(EngineError) in
             let woken = Counter()
             let fiber = try context.scheduler.spawn(on: context.coreCount - 1, .interactive, "victim") {

@@ -3,11 +3,12 @@
 import ArenaAlloc
 import Fibers
 import LockFree
+import NUMAMemory
 import Platform
 import Synchronization
 import Telemetry
 
-func groundCases() -> [SuiteCase] { arenaCases() + lockFreeCases() + telemetryCases() }
+func groundCases() -> [SuiteCase] { arenaCases() + lockFreeCases() + telemetryCases() + numaCases() }
 
 private func arenaCases() -> [SuiteCase] {
     [
@@ -123,5 +124,33 @@ private func telemetryCases() -> [SuiteCase] {
             }
             context.expectEqual(ring.snapshot(limit: 5).count, 5, "limited")
         },
+    ]
+}
+
+private func numaCases() -> [SuiteCase] {
+    [
+        SuiteCase(bare: "numa: every core is on one node, whose own memory comes first") {
+            context throws(EngineError) in
+            let memory = NUMAMemory(context.platform)
+            var cores = 0
+            for node in 0..<memory.nodeCount {
+                cores += memory.cores(of: node).count
+                let order = memory.nodesByDistance(from: node)
+                context.expectEqual(order.count, memory.nodeCount, "nodes")
+                context.expectEqual(order[0], node, "nearest node")
+                let distance = context.platform.topology.distance[node]
+                for index in 1..<max(1, order.count) {
+                    let ordered = index == 1 || distance[order[index - 1]] <= distance[order[index]]
+                    context.expect(ordered, "node \(order[index]) is out of order")
+                }
+            }
+            context.expectEqual(cores, context.coreCount, "cores")
+            let block = try memory.allocate(byteCount: 3 * pageSize, for: context.coreCount - 1)
+            context.expectEqual(UInt(bitPattern: block) % UInt(pageSize), 0, "misalignment")
+            for word in 0..<(3 * pageSize / 8) {
+                context.expectEqual(block.load(fromByteOffset: word * 8, as: UInt64.self), 0, "fresh memory")
+            }
+            memory.deallocate(block, byteCount: 3 * pageSize)
+        }
     ]
 }

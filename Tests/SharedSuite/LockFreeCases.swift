@@ -45,6 +45,22 @@ func lockFreeCases() -> [SuiteCase] {
             context throws(EngineError) in
             try skipListStress(context)
         },
+        SuiteCase(bare: "latch: a write voids every version read before it") { context throws(EngineError) in
+            let latch = OptimisticLatch()
+            guard let version = latch.read() else {
+                context.fail("a fresh latch is locked")
+                return
+            }
+            context.expect(latch.validate(version), "nobody wrote")
+            context.expect(latch.tryUpgrade(version), "nobody wrote, and there is no writer")
+            context.expect(latch.read() == nil, "a version while there is a writer")
+            context.expect(!latch.validate(version), "valid while there is a writer")
+            context.expect(!latch.tryLock(), "two writers")
+            latch.unlock()
+            context.expect(!latch.validate(version), "valid after a write")
+            context.expect(!latch.tryUpgrade(version), "upgraded after a write")
+            context.expect(latch.tryLock(), "free again")
+        },
         SuiteCase("latch: a validated read is never torn") { context throws(EngineError) in
             let latch = UnsafeMutablePointer<OptimisticLatch>.allocate(capacity: 1)
             latch.initialize(to: OptimisticLatch())

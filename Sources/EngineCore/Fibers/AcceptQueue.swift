@@ -9,7 +9,6 @@ package final class AcceptQueue: @unchecked Sendable {
     private var waiting: [StreamHandle] = []
     private var taken = 0
     private var failure = 0
-    private let scheduler = Fiber.scheduler
     private let fiber = Fiber.current
     /// Connections that may wait to be taken; more are closed at once.
     private let capacity: Int
@@ -54,7 +53,7 @@ package final class AcceptQueue: @unchecked Sendable {
                 waiting.append(stream)
             }
         }
-        scheduler.wake(fiber)
+        Fiber.wake(fiber)
     }
 }
 

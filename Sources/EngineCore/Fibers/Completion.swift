@@ -59,7 +59,7 @@ extension UnsafeMutablePointer where Pointee == Completion {
         if let handler = pointee.handler {
             handler(UnsafeMutableRawPointer(self))
         } else {
-            Worker.current.state.pointee.scheduler.wake(pointee.fiber)
+            Fiber.wake(pointee.fiber)
         }
     }
 }

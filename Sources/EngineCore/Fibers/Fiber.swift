@@ -15,8 +15,13 @@ package enum Fiber {
     }
 
     package static var core: CoreIndex { Worker.current.state.pointee.core }
-    package static var scheduler: Scheduler { Worker.current.state.pointee.scheduler }
-    package static func now() -> Nanoseconds { scheduler.platform.now() }
+    /// The scheduler of the calling worker. Keep it rather than asking in a loop: it is reference counted.
+    package static var scheduler: Scheduler { Worker.current.state.pointee.scheduler.takeUnretainedValue() }
+    package static func now() -> Nanoseconds {
+        Worker.current.state.pointee.scheduler._withUnsafeGuaranteedRef { $0.platform.now() }
+    }
+    /// `Scheduler.wake` by a worker, from a fiber or a completion's handler.
+    package static func wake(_ fiber: FiberRef) { Worker.current.notify(fiber, extra: 0) }
 
     /// True on a worker's thread while a fiber runs there: where the calls that block are allowed.
     package static var isRunning: Bool {
@@ -86,7 +91,7 @@ package enum Fiber {
     /// Asks a fiber to give up what it is doing (query cancel, shutdown) and wakes it. From any thread.
     package static func interrupt(_ fiber: FiberRef, in scheduler: Scheduler) { scheduler.interrupt(fiber) }
     /// The same from a fiber.
-    package static func interrupt(_ fiber: FiberRef) { scheduler.interrupt(fiber) }
+    package static func interrupt(_ fiber: FiberRef) { Worker.current.notify(fiber, extra: FiberState.interrupted) }
 
     /// True from `interrupt` until `clearInterrupt`. Waits that can be given up check it after every park.
     package static var isInterrupted: Bool {

@@ -42,7 +42,7 @@ package final class FiberCondition: @unchecked Sendable {
         let node = queue.pointee.head
         if let node { queue.pointee.remove(node) }
         queue.pointee.latch.unlock()
-        if let node { node.wake(Fiber.scheduler) }
+        if let node { node.wake() }
     }
 
     /// Wakes every fiber that waits now.
@@ -51,10 +51,9 @@ package final class FiberCondition: @unchecked Sendable {
         // The nodes stay linked to one another, but the queue forgets them.
         var next = queue.pointee.takeAll()
         queue.pointee.latch.unlock()
-        let scheduler = Fiber.scheduler
         while let node = next {
             next = node.pointee.next
-            node.wake(scheduler)
+            node.wake()
         }
     }
 }
@@ -111,6 +110,6 @@ package final class FiberSemaphore: @unchecked Sendable {
         let node = queue.pointee.head
         if let node { queue.pointee.remove(node) } else { permits += 1 }
         queue.pointee.latch.unlock()
-        if let node { node.wake(Fiber.scheduler) }
+        if let node { node.wake() }
     }
 }

@@ -63,7 +63,7 @@ package final class FiberMutex: @unchecked Sendable {
         queue = next.pointee.next
         let fiber = next.pointee.fiber
         next.pointee.granted.store(true, ordering: .releasing)
-        Fiber.scheduler.wake(fiber)
+        Fiber.wake(fiber)
     }
 
     /// Runs `body` with the mutex held.

@@ -26,7 +26,8 @@ package struct FiberRef: BitwiseCopyable, Hashable, Sendable {
     static let maxSlots = 1 << 20
 }
 
-/// Order in a worker's run queue. A higher class goes first, but each class that has work gets a share of every round.
+/// Order in a worker's run queue. A higher class goes first, but one that has work is passed over at most eight rounds in a
+/// row.
 package enum FiberClass: UInt8, Sendable {
     /// The log flusher and whatever a commit waits for.
     case commit
@@ -38,7 +39,7 @@ package enum FiberClass: UInt8, Sendable {
     case background
 
     static let count = 4
-    /// Fibers of the class that run in one round before lower classes get their turn.
+    /// Fibers of the class that run in one round of the worker's loop, at most.
     @inline(__always) var burst: Int {
         switch self {
         case .commit: 64

@@ -84,10 +84,9 @@ package final class ParkingLot: @unchecked Sendable {
             count += 1
         }
         bucket.pointee.queue.latch.unlock()
-        let scheduler = Fiber.scheduler
         while let node = woken {
             woken = node.pointee.next
-            node.wake(scheduler)
+            node.wake()
         }
     }
 }

@@ -4,16 +4,18 @@
 import CPrimitives
 import Platform
 import Synchronization
+import Telemetry
 
 package final class Scheduler: @unchecked Sendable {
     package let platform: any Platform
     package let workerCount: Int
+    /// What the engine counts, per core.
+    package let counters: Counters
     /// Usable bytes of each fiber's stack.
     package let stackByteCount: Int
     private let capacity: Int
-    /// Workers lie `workerStride` apart, so that no two share a cache line.
+    /// The workers' states, `Worker.stride` apart.
     private let workers: UnsafeMutableRawPointer
-    private static let workerStride = 512
     private let stopping = Atomic<Bool>(false)
 
     /// Reserves address space for `maxFibersPerWorker` stacks per core; memory is taken as stacks are touched and kept for
@@ -27,19 +29,21 @@ package final class Scheduler: @unchecked Sendable {
         self.platform = platform
         self.stackByteCount = roundUp(stackByteCount, pageSize)
         workerCount = platform.topology.coreCount
+        counters = Counters(coreCount: workerCount)
         precondition(workerCount > 0 && workerCount < FiberRef.maxCores)
         capacity = maxFibersPerWorker
-        precondition(MemoryLayout<WorkerState>.size <= Self.workerStride)
-        workers = .allocate(byteCount: workerCount * Self.workerStride, alignment: 128)
+        precondition(MemoryLayout<WorkerState>.size <= Worker.stride)
+        workers = .allocate(byteCount: workerCount * Worker.stride, alignment: 128)
         let ticks = sliceMicroseconds == 0 ? 0 : Self.ticks(microseconds: sliceMicroseconds, platform)
         for core in 0..<workerCount {
             let fibers = UnsafeMutablePointer<FiberControl>.allocate(capacity: capacity)
             let state = statePointer(core)
-            state.initialize(to: WorkerState(scheduler: self, core: core, fibers: fibers, capacity: capacity))
+            state.initialize(
+                to: WorkerState(scheduler: self, workers: workers, core: core, fibers: fibers, capacity: capacity))
             state.pointee.sliceTicks = ticks
             for slot in (0..<capacity).reversed() {
                 (fibers + slot).initialize(to: FiberControl(slot: UInt32(slot)))
-                pushFree(fibers + slot, on: Worker(state))
+                Worker(state).pushFree(fibers + slot)
             }
         }
     }
@@ -59,7 +63,7 @@ package final class Scheduler: @unchecked Sendable {
     }
 
     @inline(__always) private func statePointer(_ core: Int) -> UnsafeMutablePointer<WorkerState> {
-        (workers + core * Self.workerStride).assumingMemoryBound(to: WorkerState.self)
+        (workers + core * Worker.stride).assumingMemoryBound(to: WorkerState.self)
     }
 
     // MARK: Running
@@ -72,7 +76,7 @@ package final class Scheduler: @unchecked Sendable {
         platform.runWorkers { core in
             let state = self.statePointer(core)
             dbk_core_word_set(UnsafeMutableRawPointer(state))
-            Worker(state).loop(self.platform)
+            Worker(state).loop(self.platform, self)
             dbk_core_word_set(nil)
         }
     }
@@ -94,14 +98,14 @@ package final class Scheduler: @unchecked Sendable {
     ) throws(EngineError) -> FiberRef {
         precondition(core >= 0 && core < workerCount, "no such core")
         let worker = Worker(statePointer(core))
-        guard let fiber = popFree(on: worker) else {
+        guard let fiber = worker.popFree() else {
             throw EngineError(
                 .outOfMemory, "out of fibers", detail: "All \(capacity) fibers of core \(core) are in use.")
         }
         if fiber.pointee.stackBase == nil {
             // Memory is taken page by page as the stack grows, the lowest page never.
             guard let base = platform.reserve(byteCount: stackByteCount + pageSize) else {
-                pushFree(fiber, on: worker)
+                worker.pushFree(fiber)
                 throw EngineError(.outOfMemory, "out of memory", detail: "There is no memory for a fiber's stack.")
             }
             platform.protect(base, pageCount: 1)
@@ -125,44 +129,9 @@ package final class Scheduler: @unchecked Sendable {
 
     func interrupt(_ fiber: FiberRef) { notify(fiber, extra: FiberState.interrupted) }
 
-    private func notify(_ ref: FiberRef, extra: UInt64) {
-        if ref.isNone { return }
-        let worker = Worker(statePointer(ref.core))
-        let fiber = worker.state.pointee.fibers + ref.slot
-        guard fiber.notify(generation: ref.generation, extra: extra) else { return }
-        if Worker.isCurrent(worker.state) { worker.makeRunnable(fiber) } else { worker.post(fiber) }
-    }
-
-    /// Takes back the slot of a fiber that has ended. On its worker, off its stack.
-    func recycle(_ fiber: FiberPointer, on worker: Worker) { pushFree(fiber, on: worker) }
-
-    // MARK: Free slots
-
-    private func pushFree(_ fiber: FiberPointer, on worker: Worker) {
-        var head = worker.state.pointee.freeSlots.load(ordering: .relaxed)
-        while true {
-            fiber.pointee.nextFree.store(UInt32(truncatingIfNeeded: head), ordering: .relaxed)
-            let new = (head >> 32 &+ 1) << 32 | UInt64(fiber.pointee.slot + 1)
-            let (done, now) = worker.state.pointee.freeSlots.weakCompareExchange(
-                expected: head, desired: new, successOrdering: .releasing, failureOrdering: .relaxed)
-            if done { return }
-            head = now
-        }
-    }
-
-    private func popFree(on worker: Worker) -> FiberPointer? {
-        var head = worker.state.pointee.freeSlots.load(ordering: .acquiring)
-        while true {
-            let slot = UInt32(truncatingIfNeeded: head)
-            if slot == 0 { return nil }
-            let fiber = worker.state.pointee.fibers + Int(slot - 1)
-            let next = fiber.pointee.nextFree.load(ordering: .relaxed)
-            let (done, now) = worker.state.pointee.freeSlots.weakCompareExchange(
-                expected: head, desired: (head >> 32 &+ 1) << 32 | UInt64(next), successOrdering: .acquiring,
-                failureOrdering: .acquiring)
-            if done { return fiber }
-            head = now
-        }
+    private func notify(_ fiber: FiberRef, extra: UInt64) {
+        let own = dbk_core_word_get()?.assumingMemoryBound(to: WorkerState.self)
+        Worker.notify(fiber, extra: extra, in: workers, from: own)
     }
 
     /// TSC ticks in `microseconds`, measured against the platform's clock over a fifth of a millisecond.

@@ -98,10 +98,10 @@ struct WaitQueue: ~Copyable {
 
 extension UnsafeMutablePointer<WaitNode> {
     /// Ends the wait of a node that the caller has unlinked. The node may be gone when this returns.
-    func wake(_ scheduler: Scheduler) {
+    func wake() {
         let fiber = pointee.fiber
         pointee.woken.store(true, ordering: .releasing)
-        scheduler.wake(fiber)
+        Fiber.wake(fiber)
     }
 
     /// Parks until woken, or gives up at the deadline or, if allowed, when interrupted. The latch is not held.

@@ -16,7 +16,10 @@ struct WorkerState: ~Copyable {
     private let padding = (UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0))
 
     // The worker's own.
-    unowned(unsafe) let scheduler: Scheduler
+    /// Unmanaged: a reference count that all cores share must not be touched at every wake.
+    let scheduler: Unmanaged<Scheduler>
+    /// Every worker's state, `stride` apart.
+    let workers: UnsafeMutableRawPointer
     let core: Int
     let fibers: UnsafeMutablePointer<FiberControl>
     let events: UnsafeMutableBufferPointer<CompletionEvent>
@@ -33,8 +36,12 @@ struct WorkerState: ~Copyable {
     var sliceCalls = 0
     var switchCount: UInt64 = 0
 
-    init(scheduler: Scheduler, core: Int, fibers: UnsafeMutablePointer<FiberControl>, capacity: Int) {
-        self.scheduler = scheduler
+    init(
+        scheduler: Scheduler, workers: UnsafeMutableRawPointer, core: Int, fibers: UnsafeMutablePointer<FiberControl>,
+        capacity: Int
+    ) {
+        self.scheduler = Unmanaged.passUnretained(scheduler)
+        self.workers = workers
         self.core = core
         self.fibers = fibers
         events = .allocate(capacity: 256)
@@ -54,6 +61,8 @@ struct WorkerState: ~Copyable {
 struct RunList {
     var head: FiberPointer?
     var tail: FiberPointer?
+    /// Rounds in which higher classes went first though this one had work.
+    var skippedRounds = 0
 }
 
 /// A worker, by the address of its state.
@@ -71,6 +80,9 @@ struct Worker {
     @inline(__always) static func isCurrent(_ state: UnsafeMutablePointer<WorkerState>) -> Bool {
         dbk_core_word_get() == UnsafeMutableRawPointer(state)
     }
+
+    /// Distance between workers' states: no two share a cache line.
+    static let stride = 512
 
     /// The fiber that runs on this worker.
     @inline(__always) var fiber: FiberPointer {
@@ -102,7 +114,26 @@ struct Worker {
         }
         // Whoever found the inbox empty wakes the worker; the others' fibers ride along, since the worker drains the
         // inbox after every park.
-        if head == 0 { state.pointee.scheduler.platform.wake(state.pointee.core) }
+        if head == 0 {
+            state.pointee.scheduler._withUnsafeGuaranteedRef { $0.platform.wake(state.pointee.core) }
+        }
+    }
+
+    /// Leaves a permit for a fiber of any worker, or makes it runnable if it is parked; sets `extra` in its state.
+    func notify(_ ref: FiberRef, extra: UInt64) {
+        Self.notify(ref, extra: extra, in: state.pointee.workers, from: state)
+    }
+
+    /// The same from a thread that may be no worker; `own` is its worker if it is one.
+    static func notify(
+        _ ref: FiberRef, extra: UInt64, in workers: UnsafeMutableRawPointer,
+        from own: UnsafeMutablePointer<WorkerState>?
+    ) {
+        if ref.isNone { return }
+        let target = (workers + ref.core * stride).assumingMemoryBound(to: WorkerState.self)
+        let fiber = target.pointee.fibers + ref.slot
+        guard fiber.notify(generation: ref.generation, extra: extra) else { return }
+        if own == target { Worker(target).makeRunnable(fiber) } else { Worker(target).post(fiber) }
     }
 
     private func drainInbox() {
@@ -117,6 +148,35 @@ struct Worker {
         while let fiber = reversed {
             reversed = fiber.pointee.next
             makeRunnable(fiber)
+        }
+    }
+
+    // MARK: Free slots
+
+    func pushFree(_ fiber: FiberPointer) {
+        var head = state.pointee.freeSlots.load(ordering: .relaxed)
+        while true {
+            fiber.pointee.nextFree.store(UInt32(truncatingIfNeeded: head), ordering: .relaxed)
+            let new = (head >> 32 &+ 1) << 32 | UInt64(fiber.pointee.slot + 1)
+            let (done, now) = state.pointee.freeSlots.weakCompareExchange(
+                expected: head, desired: new, successOrdering: .releasing, failureOrdering: .relaxed)
+            if done { return }
+            head = now
+        }
+    }
+
+    func popFree() -> FiberPointer? {
+        var head = state.pointee.freeSlots.load(ordering: .acquiring)
+        while true {
+            let slot = UInt32(truncatingIfNeeded: head)
+            if slot == 0 { return nil }
+            let fiber = state.pointee.fibers + Int(slot - 1)
+            let next = fiber.pointee.nextFree.load(ordering: .relaxed)
+            let (done, now) = state.pointee.freeSlots.weakCompareExchange(
+                expected: head, desired: (head >> 32 &+ 1) << 32 | UInt64(next), successOrdering: .acquiring,
+                failureOrdering: .acquiring)
+            if done { return fiber }
+            head = now
         }
     }
 
@@ -135,21 +195,23 @@ struct Worker {
         state.pointee.sliceCalls = 0
         dbk_switch(&state.pointee.loopStackPointer, fiber.pointee.stackPointer)
         state.pointee.current = nil
-        if fiber.pointee.hasEnded { state.pointee.scheduler.recycle(fiber, on: self) }
+        if fiber.pointee.hasEnded { pushFree(fiber) }
     }
 
     // MARK: The loop
 
-    func loop(_ platform: any Platform) {
-        let scheduler = state.pointee.scheduler
+    func loop(_ platform: any Platform, _ scheduler: Scheduler) {
         while !scheduler.isStopping {
             pollPlatform(platform)
             drainInbox()
             expireTimers(platform)
-            runRound()
+            runRound(platform)
+            scheduler.counters.add(state.pointee.core, .fiberSwitches, state.pointee.switchCount)
+            state.pointee.switchCount = 0
             if state.pointee.runnableCount > 0 {
                 platform.submit(state.pointee.core)
             } else {
+                scheduler.counters.add(state.pointee.core, .parks)
                 platform.park(state.pointee.core, until: state.pointee.timers.nearest)
             }
         }
@@ -183,16 +245,17 @@ struct Worker {
         }
     }
 
-    /// Runs each class's burst once, highest first. A fiber that becomes runnable meanwhile waits for the next round,
-    /// except that its class's burst may still take it. Ends early when a slice's time is used up, so that completions
-    /// are seen every few slices; every class gets at least one fiber in.
-    private func runRound() {
+    /// Runs each class's burst once, highest first, and hands over what each burst has queued before the next begins: the
+    /// log's write does not wait for sessions, nor their reads for analytics. Ends when a slice's time is used up, so that
+    /// completions are seen every slice or two.
+    private func runRound(_ platform: any Platform) {
         var now = dbk_tsc()
         let roundEnd = now &+ state.pointee.sliceTicks
-        var fiberClass = 0
-        while fiberClass < FiberClass.count {
-            let list = state.pointee.queues + fiberClass
-            var budget = FiberClass(rawValue: UInt8(fiberClass)).unsafelyUnwrapped.burst
+        for index in 0..<FiberClass.count {
+            let list = state.pointee.queues + index
+            if list.pointee.head == nil || mustWait(index) { continue }
+            list.pointee.skippedRounds = 0
+            var budget = FiberClass(rawValue: UInt8(index)).unsafelyUnwrapped.burst
             while budget > 0, let fiber = list.pointee.head {
                 list.pointee.head = fiber.pointee.next
                 if fiber.pointee.next == nil { list.pointee.tail = nil }
@@ -202,8 +265,17 @@ struct Worker {
                 now = dbk_tsc()
                 if state.pointee.sliceTicks > 0 && now > roundEnd { break }
             }
-            fiberClass += 1
+            if state.pointee.runnableCount > 0 { platform.submit(state.pointee.core) }
         }
+    }
+
+    /// True if a higher class has work and this one has not been passed over too often already.
+    private func mustWait(_ index: Int) -> Bool {
+        for higher in 0..<index where state.pointee.queues[higher].head != nil {
+            state.pointee.queues[index].skippedRounds += 1
+            return state.pointee.queues[index].skippedRounds <= 8
+        }
+        return false
     }
 }
 
