@@ -14,13 +14,17 @@ func platformCases() -> [SuiteCase] {
         SuiteCase("platform: completions are seen while fibers keep the core busy") { context throws(EngineError) in
             let done = Counter()
             try context.scheduler.spawn(on: 0, .interactive, "reader") {
+                let memory = context.platform.allocate(byteCount: pageSize, node: 0, huge: false)!
                 for _ in 0..<20 {
-                    let memory = context.platform.allocate(byteCount: pageSize, node: 0, huge: false)!
+                    // Written before it is read: a hole would be answered without the device.
+                    context.expectEqual(
+                        block(context.platform, .write, [IOVector(base: memory, byteCount: pageSize)], 0), pageSize,
+                        "write")
                     context.expectEqual(
                         block(context.platform, .read, [IOVector(base: memory, byteCount: pageSize)], 0), pageSize,
                         "read")
-                    context.platform.deallocate(memory, byteCount: pageSize)
                 }
+                context.platform.deallocate(memory, byteCount: pageSize)
                 _ = done.increment()
             }
             let limit = Fiber.now() + .seconds(10)
