@@ -62,10 +62,10 @@ let package = Package(
             "MVCC",
             [
                 "Platform", "Fibers", "LockFree", "ArenaAlloc", "DirectStorage", "WALEngine", "BufferPool", "BTree",
-                "Telemetry",
+                "Telemetry", "CPrimitives",
             ]),
         // 5 tables
-        engine("MultiEngine", ["Platform", "Fibers", "ArenaAlloc", "BTree", "MVCC", "WALEngine", "SQLTypes"]),
+        engine("MultiEngine", ["Platform", "Fibers", "ArenaAlloc", "BufferPool", "BTree", "MVCC", "WALEngine", "SQLTypes"]),
         // 6 language
         engine("SQLTypes", in: "SQL/Types", ["Platform", "ArenaAlloc"]),
         engine("SQLSyntax", in: "SQL/Syntax", ["Platform"]),

@@ -19,6 +19,7 @@ package func allCases() -> [SuiteCase] {
     cases += walEngineCases()
     cases += btreePageCases()
     cases += btreeCases()
+    cases += mvccCases()
     return cases
 }
 

@@ -87,6 +87,19 @@ package struct LeafGuard: ~Copyable {
         perform(PageOpcode.patch, operands, byteCount)
     }
 
+    /// Overwrites the first 16 bytes of a payload, where row versions keep their header.
+    package mutating func patch(into record: inout LogRecordBuilder, at slot: Int, _ header: (UInt64, UInt64)) {
+        let byteCount = 8 + 16
+        let operands = record.appendPageOperation(page: page, opcode: PageOpcode.patch, byteCount: byteCount)
+        operands.setLittle(0, UInt16(slot))
+        operands.setLittle(2, UInt16(0))
+        operands.setLittle(4, UInt16(node.payload(slot).count - 16))
+        operands.setLittle(6, UInt16(node.isSpilled(slot) ? 1 : 0))
+        operands.setLittle(8, header.0)
+        operands.setLittle(16, header.1)
+        perform(PageOpcode.patch, operands, byteCount)
+    }
+
     private static func equalBytes(
         _ a: UnsafeMutableRawBufferPointer, _ b: UnsafeRawBufferPointer, limit: Int
     ) -> Int {

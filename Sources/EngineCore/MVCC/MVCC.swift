@@ -1,3 +1,0 @@
-// Transactions, snapshots, undo, locks, recovery.
-
-import Platform

@@ -1,3 +1,0 @@
-// Tables and indexes over versioned trees.
-
-import Platform
