@@ -426,6 +426,8 @@ private func prefetchCase(_ world: PoolWorld) throws(EngineError) {
     for index in 0..<count { try world.create(index, UInt64(index) + 5) }
     try world.pool.flushAll()
     try world.reopen()
+    // So that the read-ahead fibers sleep, and must be woken.
+    Fiber.sleep(.milliseconds(5))
     let reads = world.io.counters.total(.blockReads)
     let pages = (0..<count).map { world.page($0) }
     pages.withUnsafeBufferPointer { world.pool.prefetch($0) }
