@@ -4,11 +4,20 @@ import PackageDescription
 // One target per module; `dependencies` are the floors of docs/internals/architecture.md. Every target under
 // Sources/EngineCore also compiles as Embedded Swift (`make kernel-check`), so none imports Foundation or Glibc.
 
+/// Without these, no `package` function is inlined into another target, not even an `@inlinable` one: outside Embedded Swift
+/// only package-wide optimisation serialises their bodies, and that wants a resilient module. What it warns of concerns
+/// textual interfaces, which nobody makes; the debug build shows every other warning.
+let inlining: SwiftSetting = .unsafeFlags(
+    [
+        "-Xfrontend", "-enable-library-evolution", "-Xfrontend", "-package-cmo", "-Xfrontend",
+        "-allow-non-resilient-access", "-suppress-warnings",
+    ], .when(platforms: [.linux], configuration: .release))
+
 /// Dynamic exclusivity checking keeps its state per thread and so cannot follow a fiber switch.
 let common: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .unsafeFlags(["-enforce-exclusivity=unchecked"]),
-    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+    inlining,
 ]
 
 /// An engine module in `Sources/EngineCore/<folder>`.
