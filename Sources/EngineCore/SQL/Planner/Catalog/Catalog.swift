@@ -11,6 +11,7 @@ package final class Catalog: @unchecked Sendable {
     /// Sealed: functions, operators, casts of SQLTypes plus this module's catalog functions.
     package let functions: FunctionRegistry
     package let systemRelations: SystemRelations
+    let operators: OperatorFacts
 
     package init() {
         let registry = FunctionRegistry()
@@ -18,6 +19,7 @@ package final class Catalog: @unchecked Sendable {
         registry.seal()
         functions = registry
         systemRelations = SystemRelations()
+        operators = OperatorFacts(registry)
     }
 
     package func bumpVersion() { version.add(1, ordering: .acquiringAndReleasing) }

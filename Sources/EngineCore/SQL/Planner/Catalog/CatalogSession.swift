@@ -174,8 +174,12 @@ package final class CatalogSession: @unchecked Sendable {
         throw EngineError(.invalidSchemaName, "schema \"\(name.text)\" does not exist", position: position)
     }
 
+    /// While a view's stored query is bound: the path of its definition.
+    var pathOverride: [ObjectID]?
+
     /// Schemas that unqualified names are looked up in, in order, pg_catalog first unless it is listed.
     package func searchPath() throws(EngineError) -> [ObjectID] {
+        if let pathOverride { return pathOverride }
         validate()
         if let path { return path }
         var found: [ObjectID] = []

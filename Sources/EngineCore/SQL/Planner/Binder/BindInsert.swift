@@ -1,0 +1,221 @@
+// INSERT … VALUES, SELECT and DEFAULT VALUES, with ON CONFLICT and RETURNING.
+
+import Platform
+import SQLSyntax
+import SQLTypes
+
+extension Binder {
+    func bindInsert(_ insert: Insert) throws(EngineError) -> BoundModification {
+        let outer = Scope(parent: nil)
+        if let with = insert.with { try bindWith(with, outer) }
+        let table = try openTarget(insert.table, "insert into")
+        let alias = insert.alias ?? insert.table.name
+        let columns = try insertColumns(insert, table)
+        let modification = BoundModification(
+            kind: .insert, table: table, source: .single, row: makeRowImage(table, alias))
+        var given: [Int16: BoundExpression] = [:]
+        switch insert.source {
+        case .defaultValues: break
+        case .query(let query):
+            if case .values(let rows) = query.body, query.orderBy.isEmpty, query.limit == nil, query.offset == nil,
+                query.with == nil
+            {
+                given = try bindInsertValues(rows, insert, columns, outer, modification)
+            } else {
+                given = try bindInsertQuery(query, insert, columns, outer, modification)
+            }
+        }
+        for column in table.columns {
+            if let value = given[column.number] {
+                modification.values.append(value)
+            } else {
+                modification.values.append(try defaultValue(column))
+            }
+        }
+        try bindConstraints(modification)
+        if let conflict = insert.onConflict { try bindConflict(conflict, modification, alias, outer) }
+        try bindReturning(insert.returning, modification, alias, [], outer.commonTables)
+        return modification
+    }
+
+    private func insertColumns(_ insert: Insert, _ table: TableDescriptor) throws(EngineError) -> [ColumnDescriptor] {
+        if insert.columns.isEmpty { return table.columns.filter { !$0.isDropped } }
+        var columns: [ColumnDescriptor] = []
+        for target in insert.columns {
+            let column = try targetColumn(target, table)
+            if columns.contains(where: { $0.number == column.number }) {
+                throw error(
+                    .duplicateColumn, "column \"\(target.column.text)\" specified more than once", at: target.position)
+            }
+            columns.append(column)
+        }
+        return columns
+    }
+
+    private func checkCount(
+        _ count: Int, _ columns: [ColumnDescriptor], _ insert: Insert, extra: Int32, missing: Int32
+    ) throws(EngineError) {
+        if count > columns.count {
+            throw error(.syntaxError, "INSERT has more expressions than target columns", at: extra)
+        }
+        if count < columns.count, !insert.columns.isEmpty {
+            throw error(.syntaxError, "INSERT has more target columns than expressions", at: missing)
+        }
+    }
+
+    private func checkOverride(_ column: ColumnDescriptor, _ insert: Insert, at position: Int32) throws(EngineError) {
+        if column.isGenerated || (column.identity == .always && insert.overriding == .none) {
+            throw generatedAlways(column, "insert", at: position)
+        }
+    }
+
+    private func bindInsertValues(
+        _ rows: [[Expression]], _ insert: Insert, _ columns: [ColumnDescriptor], _ outer: Scope,
+        _ modification: BoundModification
+    ) throws(EngineError) -> [Int16: BoundExpression] {
+        let width = rows[0].count
+        try checkCount(
+            width, columns, insert, extra: width > columns.count ? rows[0][columns.count].position : -1,
+            missing: width < insert.columns.count ? insert.columns[width].position : -1)
+        let scope = Scope(parent: nil)
+        scope.commonTables = outer.commonTables
+        scope.clause = .insertValues
+        var bound: [[BoundExpression]] = []
+        bound.reserveCapacity(rows.count)
+        for row in rows {
+            if row.count != width {
+                throw error(.syntaxError, "VALUES lists must all be the same length", at: row.first?.position ?? -1)
+            }
+            var values: [BoundExpression] = []
+            values.reserveCapacity(width)
+            for (index, item) in row.enumerated() {
+                let column = columns[index]
+                if case .defaultValue = item.kind {
+                    values.append(try defaultValue(column))
+                    continue
+                }
+                try checkOverride(column, insert, at: item.position)
+                if insert.overriding == .user, column.identity != .none {
+                    values.append(try defaultValue(column))
+                    continue
+                }
+                values.append(
+                    try coerceAssignment(
+                        bind(item, scope), to: column.type, column: column.name, at: item.position))
+            }
+            bound.append(values)
+        }
+        var given: [Int16: BoundExpression] = [:]
+        if bound.count == 1 {
+            // One row needs no source columns: its values are computed where they are stored.
+            for index in 0..<width { given[columns[index].number] = bound[0][index] }
+            return given
+        }
+        var ids: [ColumnID] = []
+        for index in 0..<width {
+            let id = context.newColumn(columns[index].name, columns[index].type)
+            ids.append(id)
+            given[columns[index].number] = context.variable(id)
+        }
+        modification.source = .values(ValuesRelation(columns: ids, rows: bound))
+        return given
+    }
+
+    private func bindInsertQuery(
+        _ query: Query, _ insert: Insert, _ columns: [ColumnDescriptor], _ outer: Scope,
+        _ modification: BoundModification
+    ) throws(EngineError) -> [Int16: BoundExpression] {
+        let source = try bindQuery(query, parent: nil, commonTables: outer.commonTables, resolvesUnknown: false)
+        let width = source.columns.count
+        try checkCount(
+            width, columns, insert, extra: query.position,
+            missing: width < insert.columns.count ? insert.columns[width].position : -1)
+        modification.source = source.plan
+        var given: [Int16: BoundExpression] = [:]
+        for (index, column) in source.columns.enumerated() {
+            try checkOverride(columns[index], insert, at: query.position)
+            let value = columnSource(column, source.plan)
+            given[columns[index].number] = try coerceAssignment(
+                value, to: columns[index].type, column: columns[index].name, at: query.position)
+        }
+        return given
+    }
+
+    // MARK: - ON CONFLICT
+
+    private func bindConflict(
+        _ conflict: OnConflict, _ modification: BoundModification, _ alias: Name, _ outer: Scope
+    ) throws(EngineError) {
+        let table = modification.table
+        modification.arbiters = try arbiters(conflict, table)
+        switch conflict.action {
+        case .nothing: modification.conflict = .skip
+        case .update(let list, let filter):
+            if modification.arbiters.isEmpty {
+                throw error(
+                    .syntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                    at: conflict.position)
+            }
+            let excluded = makeRowImage(table, "excluded")
+            modification.excluded = excluded
+            let scope = Scope(parent: nil)
+            scope.commonTables = outer.commonTables
+            scope.items = [
+                imageItem(modification.row, table, alias, schema: table.schema),
+                imageItem(excluded, table, "excluded"),
+            ]
+            scope.clause = .update
+            // Unqualified names mean the existing row.
+            scope.items[1].areColumnsVisible = false
+            let assignments = try bindAssignments(list, table, scope)
+            var predicate: BoundExpression?
+            if let filter {
+                scope.clause = .where
+                predicate = try coerceBoolean(bind(filter, scope), "WHERE", at: filter.position)
+            }
+            modification.conflict = .update(assignments: assignments, predicate: predicate)
+        }
+    }
+
+    private func arbiters(_ conflict: OnConflict, _ table: TableDescriptor) throws(EngineError) -> [IndexDescriptor] {
+        switch conflict.arbiter {
+        case .none: return []
+        case .constraint(let name):
+            for constraint in table.constraints where constraint.name == name.bytes {
+                if let index = table.index(constraint.index) { return [index] }
+                throw error(
+                    .wrongObjectType, "constraint in ON CONFLICT clause has no associated index", at: conflict.position)
+            }
+            throw error(
+                .undefinedObject,
+                "constraint \"\(name.text)\" for table \"\(text(table.name))\" does not exist", at: conflict.position)
+        case .index(let elements, _):
+            var numbers: [Int16] = []
+            for element in elements {
+                guard case .column(let parts) = element.expression.kind, parts.count == 1 else {
+                    throw EngineError.notSupported(
+                        "ON CONFLICT on an expression", position: context.position(conflict.position))
+                }
+                guard let column = table.column(named: parts[0].bytes) else {
+                    throw error(
+                        .undefinedColumn, "column \"\(parts[0].text)\" does not exist",
+                        at: element.expression.position)
+                }
+                numbers.append(column.number)
+            }
+            var found: [IndexDescriptor] = []
+            for index in table.indexes where index.isUnique && index.isPlain {
+                let keys = index.keyColumns.map { $0.number }
+                var isSame = keys.count == numbers.count
+                for number in keys where !numbers.contains(number) { isSame = false }
+                if isSame { found.append(index) }
+            }
+            if found.isEmpty {
+                throw error(
+                    "42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+                    at: conflict.position)
+            }
+            return found
+        }
+    }
+}
