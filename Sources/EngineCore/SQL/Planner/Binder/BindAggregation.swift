@@ -57,7 +57,7 @@ extension Binder {
                     for item in aggregates where BoundExpression.aggregate(item.call).isSame(as: node) {
                         return context.variable(item.column)
                     }
-                    let column = context.newColumn(staticBytes(call.function.name), call.type)
+                    let column = context.newColumn(call.function.name.array, call.type)
                     aggregates.append(AggregateItem(column: column, call: call))
                     return context.variable(column)
                 }
@@ -241,7 +241,7 @@ extension Binder {
         try all.rewrite { (expression) throws(EngineError) in
             try expression.replacing { (node) throws(EngineError) -> BoundExpression? in
                 guard case .window(let call) = node else { return nil }
-                let column = context.newColumn(staticBytes(call.function.name), call.type)
+                let column = context.newColumn(call.function.name.array, call.type)
                 lifted.append((column, call))
                 return context.variable(column)
             }
@@ -270,12 +270,13 @@ extension Binder {
                 for known in replacements where known.expression.isSame(as: node) {
                     return context.variable(known.column)
                 }
-                for argument in call.arguments where argument.contains({ inner in
+                for argument in call.arguments
+                where argument.contains({ inner in
                     replacements.contains { $0.column == inner.variableID }
                 }) {
                     throw EngineError.notSupported("nesting set-returning functions", position: call.position)
                 }
-                let column = context.newColumn(staticBytes(call.function.name), call.type)
+                let column = context.newColumn(call.function.name.array, call.type)
                 items.append(ProjectItem(column: column, expression: node))
                 replacements.append((node, column))
                 return context.variable(column)

@@ -55,7 +55,8 @@ extension Binder {
 
     // MARK: - Relations
 
-    @inline(never) private func bindTable(_ reference: TableReference, _ scope: Scope) throws(EngineError) -> BoundFrom {
+    @inline(never) private func bindTable(_ reference: TableReference, _ scope: Scope) throws(EngineError) -> BoundFrom
+    {
         if reference.sample != nil {
             throw EngineError.notSupported("TABLESAMPLE", position: context.position(reference.name.position))
         }
@@ -304,7 +305,8 @@ extension Binder {
             items = [all]
         }
         return BoundFrom(
-            plan: .join(JoinRelation(kind: kind, left: left.plan, right: right.plan, conditions: conditions)), items: items)
+            plan: .join(JoinRelation(kind: kind, left: left.plan, right: right.plan, conditions: conditions)),
+            items: items)
     }
 
     private func naturalColumns(_ left: [ScopeItem], _ right: [ScopeItem]) -> [Name] {

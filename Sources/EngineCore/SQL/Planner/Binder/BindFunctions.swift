@@ -43,7 +43,8 @@ extension Binder {
     private func misplaced(_ call: SQLSyntax.FunctionCall, at position: Int32) -> EngineError {
         let name = call.name.name.text
         if call.isStar {
-            return error(.wrongObjectType, "\(name)(*) specified, but \(name) is not an aggregate function", at: position)
+            return error(
+                .wrongObjectType, "\(name)(*) specified, but \(name) is not an aggregate function", at: position)
         }
         if call.distinct {
             return error(.wrongObjectType, "DISTINCT specified, but \(name) is not an aggregate function", at: position)
@@ -153,7 +154,8 @@ extension Binder {
                 if !isArgument {
                     throw error(
                         "42P10",
-                        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list", at: position)
+                        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list", at: position
+                    )
                 }
             }
         }

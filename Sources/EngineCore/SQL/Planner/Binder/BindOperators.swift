@@ -40,7 +40,8 @@ extension Binder {
             return error(
                 .undefinedFunction,
                 "operator does not exist: \(TypeNames.string(left)) \(symbol) \(TypeNames.string(right))",
-                hint: "No operator matches the given name and argument types. You might need to add explicit type casts.",
+                hint:
+                    "No operator matches the given name and argument types. You might need to add explicit type casts.",
                 at: position)
         }
         return error(
@@ -64,7 +65,8 @@ extension Binder {
         }
         let boundLeft = try bind(left, scope)
         let boundRight = try bind(right, scope)
-        return .call(try operatorCall(op.name.bytes, boundLeft, boundRight, at: op.position >= 0 ? op.position : position))
+        return .call(
+            try operatorCall(op.name.bytes, boundLeft, boundRight, at: op.position >= 0 ? op.position : position))
     }
 
     @inline(never) func bindChain(_ first: Expression, _ links: [ChainLink], _ scope: Scope)
@@ -245,7 +247,8 @@ extension Binder {
         let itemTypes = items.map { $0.type.oid }
         if let common = registry.commonType([value.type.oid] + itemTypes) {
             let probe = BoundExpression.constant(.null, SQLType(common))
-            if let resolved = try resolveOperator(staticBytes("="), value.type.oid == .unknown ? common : value.type.oid,
+            if let resolved = try resolveOperator(
+                staticBytes("="), value.type.oid == .unknown ? common : value.type.oid,
                 probe.type.oid, at: position)
             {
                 let types = resolved.call.argumentTypes
@@ -341,7 +344,8 @@ extension Binder {
             var parts: [BoundExpression] = []
             for index in a.indices {
                 parts.append(
-                    .distinctFrom(try operatorCall(staticBytes("="), a[index], b[index], at: position), negated: negated))
+                    .distinctFrom(
+                        try operatorCall(staticBytes("="), a[index], b[index], at: position), negated: negated))
             }
             if parts.count == 1 { return parts[0] }
             return negated ? .and(parts) : .or(parts)

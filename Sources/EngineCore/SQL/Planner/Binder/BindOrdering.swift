@@ -95,7 +95,9 @@ extension Binder {
         return false
     }
 
-    func bindGroupBy(_ core: SelectCore, _ targets: [BoundTarget], _ scope: Scope) throws(EngineError) -> [BoundExpression] {
+    func bindGroupBy(_ core: SelectCore, _ targets: [BoundTarget], _ scope: Scope) throws(EngineError)
+        -> [BoundExpression]
+    {
         var groups: [BoundExpression] = []
         for element in core.groupBy {
             switch element {
@@ -135,7 +137,8 @@ extension Binder {
         var targets: [LockTarget] = []
         for clause in clauses {
             let name = lockingName(clause.strength)
-            if case .all = core.distinct {} else {
+            if case .all = core.distinct {
+            } else {
                 throw EngineError(.featureNotSupported, "\(name) is not allowed with DISTINCT clause")
             }
             if !core.groupBy.isEmpty {

@@ -45,7 +45,8 @@ extension Binder {
             let query = try bindValues(rows, scope, resolvesUnknown: resolvesUnknown)
             return try bindOutputTail(query, tail, scope, "VALUES")
         case .nested(let inner):
-            let query = try bindQuery(inner, parent: scope.parent, commonTables: scope.commonTables, resolvesUnknown: resolvesUnknown)
+            let query = try bindQuery(
+                inner, parent: scope.parent, commonTables: scope.commonTables, resolvesUnknown: resolvesUnknown)
             return try bindOutputTail(query, tail, scope, "a parenthesized query")
         case .setOperation(let first, let links):
             let query = try bindSetOperation(first, links, scope)
@@ -137,7 +138,8 @@ extension Binder {
             if resolvesUnknown, type.oid == .unknown { type = SQLType(.text) }
             let name = Name(staticBytes("column") + decimal(column + 1))
             names.append(name)
-            columns.append(context.newColumn(ColumnInfo(name: name.bytes, type: type, qualifier: staticBytes("*VALUES*"))))
+            columns.append(
+                context.newColumn(ColumnInfo(name: name.bytes, type: type, qualifier: staticBytes("*VALUES*"))))
         }
         return BoundQuery(
             plan: .values(ValuesRelation(columns: columns, rows: bound)), columns: columns, names: names)
@@ -257,8 +259,12 @@ extension Binder {
                     "42712", "WITH query name \"\(table.name.text)\" specified more than once", at: table.position)
             }
             seen.append(table.name)
-            if table.search != nil { throw EngineError.notSupported("SEARCH in WITH", position: context.position(table.position)) }
-            if table.cycle != nil { throw EngineError.notSupported("CYCLE in WITH", position: context.position(table.position)) }
+            if table.search != nil {
+                throw EngineError.notSupported("SEARCH in WITH", position: context.position(table.position))
+            }
+            if table.cycle != nil {
+                throw EngineError.notSupported("CYCLE in WITH", position: context.position(table.position))
+            }
             guard case .query(let query) = table.statement else {
                 throw EngineError.notSupported(
                     "data-modifying statements in WITH", position: context.position(table.position))

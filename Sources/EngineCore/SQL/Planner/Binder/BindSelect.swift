@@ -122,7 +122,8 @@ extension Binder {
         plan = try bindLimit(tail, plan, keys, scope)
         if items.count > visibleCount {
             plan = .project(
-                plan, items.prefix(visibleCount).map {
+                plan,
+                items.prefix(visibleCount).map {
                     ProjectItem(column: $0.column, expression: context.variable($0.column))
                 })
         }
@@ -243,7 +244,8 @@ extension Binder {
             steps.isEmpty ? try bind(base, scope) : try bindIndirection(base, steps, scope, at: position)
         if case .row(let items) = value {
             return items.enumerated().map { index, item in
-                let name = item.variableID.map { Name(context.info($0).name) } ?? Name(staticBytes("f") + decimal(index + 1))
+                let name =
+                    item.variableID.map { Name(context.info($0).name) } ?? Name(staticBytes("f") + decimal(index + 1))
                 return BoundTarget(expression: item, name: name, position: position)
             }
         }

@@ -75,7 +75,8 @@ extension Binder {
                 .syntaxError, few ? "subquery has too few columns" : "subquery has too many columns", at: position)
         }
         if row.count > 1, !bytesEqual(symbol, "="), !bytesEqual(symbol, "<>") {
-            throw EngineError.notSupported("row comparison \(text(symbol)) ANY/ALL", position: context.position(position))
+            throw EngineError.notSupported(
+                "row comparison \(text(symbol)) ANY/ALL", position: context.position(position))
         }
         var lefts: [BoundExpression] = []
         var tests: [BoundCall] = []
@@ -86,7 +87,8 @@ extension Binder {
             let call = try operatorCall(symbol, value, column, at: position)
             if call.type.oid != .bool {
                 throw error(
-                    .datatypeMismatch, "operator \(text(symbol)) must return type boolean, not type \(TypeNames.string(call.type.oid))",
+                    .datatypeMismatch,
+                    "operator \(text(symbol)) must return type boolean, not type \(TypeNames.string(call.type.oid))",
                     at: position)
             }
             lefts.append(call.arguments[0])

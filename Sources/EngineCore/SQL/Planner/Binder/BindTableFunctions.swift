@@ -109,7 +109,7 @@ extension Binder {
     /// Columns of a function that returns rows of several columns; nil for scalar ones. FunctionEntry has no room for
     /// OUT parameters' names, so they stand here.
     func recordColumns(of call: BoundCall) -> [RecordColumn]? {
-        let name = staticBytes(call.function.name)
+        let name = call.function.name.array
         func make(_ list: [(StaticString, TypeOID)]) -> [RecordColumn] {
             list.map { RecordColumn(name: staticBytes($0.0), type: SQLType($0.1)) }
         }

@@ -130,7 +130,8 @@ struct Binder {
         throw error(.undefinedColumn, "column \(qualifier.text).\(name.text) does not exist", at: position)
     }
 
-    private func systemColumn(_ name: Name, _ scope: Scope, at position: Int32) throws(EngineError) -> BoundExpression? {
+    private func systemColumn(_ name: Name, _ scope: Scope, at position: Int32) throws(EngineError) -> BoundExpression?
+    {
         if !name.matches("ctid") && !name.matches("tableoid") { return nil }
         var found: BoundExpression?
         for item in scope.items where item.areColumnsVisible {

@@ -80,7 +80,8 @@ final class StatementContext {
     /// `$number`, from 1.
     func parameter(_ number: Int, at position: Int32) throws(EngineError) -> BoundExpression {
         if number < 1 || number > 65_535 {
-            throw EngineError(.undefinedParameter, "there is no parameter $\(number)", position: self.position(position))
+            throw EngineError(
+                .undefinedParameter, "there is no parameter $\(number)", position: self.position(position))
         }
         while parameterTypes.count < number { parameterTypes.append(.none) }
         let type = parameterTypes[number - 1]
@@ -93,7 +94,8 @@ final class StatementContext {
         } else if known != type {
             throw EngineError(
                 "42P08", "inconsistent types deduced for parameter $\(index + 1)",
-                detail: "\(TypeNames.string(known)) versus \(TypeNames.string(type))", position: self.position(position))
+                detail: "\(TypeNames.string(known)) versus \(TypeNames.string(type))", position: self.position(position)
+            )
         }
         return .parameter(index, SQLType(type))
     }

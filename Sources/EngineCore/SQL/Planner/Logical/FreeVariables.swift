@@ -39,7 +39,9 @@ struct ColumnSet {
     }
     func isSubset(of other: ColumnSet) -> Bool { subtracting(other).isEmpty }
     func intersects(_ other: ColumnSet) -> Bool {
-        for index in 0..<min(words.count, other.words.count) where words[index] & other.words[index] != 0 { return true }
+        for index in 0..<min(words.count, other.words.count) where words[index] & other.words[index] != 0 {
+            return true
+        }
         return false
     }
     var isEmpty: Bool {
@@ -231,7 +233,9 @@ extension Logical {
             window.partitionBy = try map(window.partitionBy)
             window.orderBy = try map(window.orderBy)
             for index in window.calls.indices {
-                if case .window(let call) = try body(.window(window.calls[index].call)) { window.calls[index].call = call }
+                if case .window(let call) = try body(.window(window.calls[index].call)) {
+                    window.calls[index].call = call
+                }
             }
             return .window(window)
         case .distinct(let input, let on): return .distinct(input, on: try map(on))

@@ -166,8 +166,7 @@ struct Estimator {
 
     private func selectivity(_ call: BoundCall) -> Double {
         guard let comparison = context.comparison(.call(call)) else {
-            let name = call.function.name
-            let bytes = staticBytes(name)
+            let bytes = call.function.name.array
             if bytesEqual(bytes, "textlike") || bytesEqual(bytes, "textregexeq") || bytesEqual(bytes, "nameregexeq")
                 || bytesEqual(bytes, "namelike") || bytesEqual(bytes, "bpcharlike")
             {
@@ -346,7 +345,10 @@ struct Estimator {
                 hasIndex = true
             }
         }
-        let lookups = hasIndex ? outerRows * (4 + innerRows / max(distinct(keys[0].expression, rows: innerRows), 1)) : outerRows * innerRows
+        let lookups =
+            hasIndex
+            ? outerRows * (4 + innerRows / max(distinct(keys[0].expression, rows: innerRows), 1))
+            : outerRows * innerRows
         return lookups > innerRows * 1.5
     }
 }

@@ -30,13 +30,14 @@ final class OperatorFacts: @unchecked Sendable {
     func strategy(of function: UInt32) -> UInt8 { entry(function: function)?.strategy ?? 0 }
 
     func negation(of function: UInt32) -> FunctionEntry? {
-        guard let entry = entry(function: function), entry.negator != 0, let other = registry.operator(oid: entry.negator)
+        guard let entry = entry(function: function), entry.negator != 0,
+            let other = registry.operatorEntry(oid: entry.negator)
         else { return nil }
         return registry.function(oid: other.function)
     }
     func commutation(of function: UInt32) -> FunctionEntry? {
         guard let entry = entry(function: function), entry.commutator != 0,
-            let other = registry.operator(oid: entry.commutator)
+            let other = registry.operatorEntry(oid: entry.commutator)
         else { return nil }
         return registry.function(oid: other.function)
     }

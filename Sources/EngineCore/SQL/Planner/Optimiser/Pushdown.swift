@@ -50,7 +50,11 @@ struct Pushdown {
     func split(_ conditions: [BoundExpression]) -> [BoundExpression] {
         var parts: [BoundExpression] = []
         for condition in conditions {
-            if case .and(let items) = condition { parts.append(contentsOf: split(items)) } else { parts.append(condition) }
+            if case .and(let items) = condition {
+                parts.append(contentsOf: split(items))
+            } else {
+                parts.append(condition)
+            }
         }
         return parts
     }

@@ -109,7 +109,8 @@ struct Unnest {
             let pushdown = Pushdown(context: context)
             conditions = conditions.map { pushdown.substitute($0, items) }
             return pullUp(input, outer, &conditions, isExistential: isExistential)
-        case .sort(let input, _) where isExistential: return pullUp(input, outer, &conditions, isExistential: isExistential)
+        case .sort(let input, _) where isExistential:
+            return pullUp(input, outer, &conditions, isExistential: isExistential)
         case .distinct(let input, let on) where on.isEmpty && isExistential:
             return pullUp(input, outer, &conditions, isExistential: isExistential)
         case .limit(let input, .constant(let datum, _)?, nil, _):
@@ -135,7 +136,9 @@ struct Unnest {
     // MARK: - Scalar aggregates
 
     /// Replaces correlated scalar aggregates in `expression` by columns of a left join below.
-    private func scalarToJoin(_ expression: BoundExpression, _ plan: inout Logical) throws(EngineError) -> BoundExpression {
+    private func scalarToJoin(_ expression: BoundExpression, _ plan: inout Logical) throws(EngineError)
+        -> BoundExpression
+    {
         if !expression.containsSubquery { return expression }
         var current = plan
         let result = try expression.replacing { (node) throws(EngineError) -> BoundExpression? in
@@ -195,7 +198,7 @@ struct Unnest {
         plan = .join(JoinRelation(kind: .left, left: plan, right: grouped, conditions: on))
         // A group that does not exist counts zero rows.
         var replacements: [ProjectItem] = []
-        for item in aggregate.aggregates where bytesEqual(staticBytes(item.call.function.name), "count") {
+        for item in aggregate.aggregates where bytesEqual(item.call.function.name.array, "count") {
             replacements.append(
                 ProjectItem(
                     column: item.column,
