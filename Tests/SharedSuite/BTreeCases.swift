@@ -17,7 +17,7 @@ func btreeCases() -> [SuiteCase] {
         },
         SuiteCase("btree: keys and payloads of every size, up to the longest, come back", everySizeComesBack),
         SuiteCase("btree: appended keys fill their leaves, and removing all leaves one empty page", appendsFillLeaves),
-    ]
+    ] + btreeStormCases()
 }
 
 private func treeFollowsModel(_ context: SuiteContext, _ layout: TreeLayout) throws(EngineError) {
@@ -54,7 +54,10 @@ private func treeFollowsModel(_ context: SuiteContext, _ layout: TreeLayout) thr
         let got = try tree.get(probe, &buffer)
         context.expect(got == isThere, "step \(step): get says \(got)")
         if isThere { context.expect(equalBytes(Array(buffer.bytes), payloads[at]), "step \(step): wrong payload") }
-        if step % 3_000 == 2_999 { try scanEquals(context, tree, keys, payloads) }
+        if step % 3_000 == 2_999 {
+            try scanEquals(context, tree, keys, payloads)
+            context.expectEqual(try rig.expectSound([tree]).entryCount, keys.count, "entries that the check counts")
+        }
     }
     try rig.close()
 }
@@ -117,6 +120,7 @@ private func everySizeComesBack(_ context: SuiteContext) throws(EngineError) {
     context.expectError(.programLimitExceeded) { () throws(EngineError) in
         _ = try tree.put([UInt8](repeating: 1, count: 1_025), [1])
     }
+    try rig.expectSound([tree])
     for (key, _) in written { context.expect(try tree.take(key), "a key of \(key.count) bytes cannot be taken") }
     context.expectEqual(rig.allocator.pageCount(of: tree.treeID), 1, "pages of the empty tree")
     try rig.close()

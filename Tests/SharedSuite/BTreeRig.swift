@@ -9,12 +9,11 @@ import LayoutManager
 import Platform
 import WALEngine
 
-extension Log: DurableLog {}
-
 final class TreeRig {
     let context: SuiteContext
     let io: BlockIO
     let layout: DiskLayout
+    let zone: LogZone
     let log: Log
     let pool: BufferPool
     let allocator: PageAllocator
@@ -29,7 +28,7 @@ final class TreeRig {
         layout = try DiskLayout.compute(
             deviceByteCount: deviceByteCount ?? io.geometry.byteCount,
             options: LayoutOptions(walByteCount: walByteCount))
-        let zone = LogZone(
+        zone = LogZone(
             offset: layout.walFirstPage * UInt64(pageSize), byteCount: layout.walPageCount * UInt64(pageSize))
         log = try Log(scheduler: context.scheduler, io: io, zone: zone)
         pool = try BufferPool(
@@ -64,6 +63,36 @@ final class TreeRig {
     func makeTree(_ id: UInt32 = 1, layout: TreeLayout = .headsAndHints) throws(EngineError) -> BTree {
         let root = try BTree.create(pool: pool, log: log, allocator: allocator, treeID: TreeID(id), layout: layout)
         return BTree(pool: pool, log: log, allocator: allocator, treeID: TreeID(id), root: root, layout: layout)
+    }
+
+    /// Checks every tree and the map, over the pool. Nothing may be changing them.
+    @discardableResult
+    func check(_ trees: [BTree]) throws(EngineError) -> CheckReport {
+        let pool = pool
+        var check = try TreeCheck(geometry) { (page, target) throws(EngineError) in
+            try pool.latchShared(page)
+            target.copyMemory(from: pool.pointer(page), byteCount: pageSize)
+            pool.unlatchShared(page)
+        }
+        for tree in trees { try check.check(tree: tree.treeID, root: tree.root) }
+        try check.finish()
+        return check.report
+    }
+
+    /// Fails the case if the check finds anything.
+    @discardableResult
+    func expectSound(_ trees: [BTree], line: UInt32 = #line) throws(EngineError) -> CheckReport {
+        let report = try check(trees)
+        for problem in report.problems { context.fail(problem, line: line) }
+        return report
+    }
+
+    /// Makes room in the log's zone: every change so far is on the device.
+    func checkpoint() throws(EngineError) {
+        let bound = log.insertLSN
+        try log.waitDurable(bound)
+        try pool.flushAll()
+        log.oldestNeededLSN = bound
     }
 
     /// Ends the fibers of pool and log. The rig cannot be used after.
@@ -145,12 +174,18 @@ extension BTree {
         return try lookup(UnsafeRawBufferPointer(rebasing: copy[..<key.count]), into: &buffer)
     }
 
-    /// The key's bytes at an address that lasts across fiber switches.
     private func withKey<R>(_ key: [UInt8], _ body: (TreeKey) throws(EngineError) -> R) throws(EngineError) -> R {
-        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, key.count), alignment: 8)
+        try key.withKey(body)
+    }
+}
+
+extension [UInt8] {
+    /// The bytes at an address that lasts across fiber switches.
+    func withKey<R>(_ body: (TreeKey) throws(EngineError) -> R) throws(EngineError) -> R {
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: Swift.max(1, count), alignment: 8)
         defer { copy.deallocate() }
-        copy.copyBytes(from: key)
-        return try body(TreeKey(UnsafeRawBufferPointer(rebasing: copy[..<key.count])))
+        copy.copyBytes(from: self)
+        return try body(TreeKey(UnsafeRawBufferPointer(rebasing: copy[..<count])))
     }
 }
 

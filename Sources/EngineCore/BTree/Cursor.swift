@@ -118,13 +118,20 @@ package struct Cursor: ~Copyable {
                 return false
             }
             Fiber.yieldIfDue()
-            let fence = node.upperFence
-            nextKeyBuffer.copyMemory(from: fence.base, byteCount: min(fence.count, Self.maxKey))
-            try load(TreeKey(base: nextKeyBuffer, count: min(fence.count, Self.maxKey)), before: false)
-            slot = 0
+            let key = keepFence(node.upperFence)
+            try load(key, before: false)
+            // The leaf may have been merged with the one before it.
+            slot = node.search(key).slot
             applyUpperBound()
             if slot < end { return true }
         }
+    }
+
+    /// Copies a fence to where the next leaf's copy does not overwrite it.
+    private func keepFence(_ fence: TreeKey) -> TreeKey {
+        let count = min(fence.count, Self.maxKey)
+        nextKeyBuffer.copyMemory(from: fence.base, byteCount: count)
+        return TreeKey(base: nextKeyBuffer, count: count)
     }
 
     private mutating func applyUpperBound() {
@@ -175,10 +182,10 @@ package struct Cursor: ~Copyable {
                 return false
             }
             Fiber.yieldIfDue()
-            let fence = node.lowerFence
-            nextKeyBuffer.copyMemory(from: fence.base, byteCount: min(fence.count, Self.maxKey))
-            try load(TreeKey(base: nextKeyBuffer, count: min(fence.count, Self.maxKey)), before: true)
-            slot = node.slotCount - 1
+            let key = keepFence(node.lowerFence)
+            try load(key, before: true)
+            // The leaf may have been merged with the one after it.
+            slot = node.search(key).slot - 1
             applyLowerBound()
             if slot >= first { return true }
         }

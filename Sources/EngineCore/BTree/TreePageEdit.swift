@@ -206,6 +206,16 @@ extension TreePage {
         }
     }
 
+    /// What `updateHints` keeps true.
+    var hintsAreRight: Bool {
+        let count = slotCount
+        if isPlain || count <= Self.hintThreshold { return true }
+        let distance = count / (Self.hintCount + 1)
+        for hint in 0..<Self.hintCount
+        where base.little(Offset.hints + hint * 4, as: UInt32.self) != head(distance * (hint + 1)) { return false }
+        return true
+    }
+
     /// Copies the whole key of a slot to `target`, which has room for `maxKeyByteCount` bytes; returns its length.
     @inlinable package func copyKey(_ index: Int, to target: UnsafeMutableRawPointer) -> Int {
         let prefix = prefix
