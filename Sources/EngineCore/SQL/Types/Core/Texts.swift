@@ -152,3 +152,10 @@ package enum UTF8Text {
         return EngineError(.characterNotInRepertoire, text)
     }
 }
+
+extension [UInt8] {
+    /// The bytes, valid during `body`.
+    package func withRaw<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+        try withUnsafeBufferPointer { (buffer) throws(E) -> R in try body(UnsafeRawBufferPointer(buffer)) }
+    }
+}

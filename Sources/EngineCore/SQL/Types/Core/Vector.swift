@@ -117,10 +117,7 @@ package final class Vector: @unchecked Sendable {
         setCell(row, Cell(try heap.copy(bytes)))
     }
     package func setBytes(_ row: Int, _ bytes: [UInt8]) throws(EngineError) {
-        let view = bytes.withUnsafeBytes { (raw) -> Result<ByteView, EngineError> in
-            do throws(EngineError) { return .success(try heap.copy(raw)) } catch { return .failure(error) }
-        }
-        setCell(row, Cell(try view.get()))
+        try bytes.withRaw { (raw) throws(EngineError) in try setBytes(row, raw) }
     }
     package func setDatum(_ row: Int, _ datum: Datum) throws(EngineError) {
         if datum.isNull {

@@ -10,5 +10,8 @@ extension FunctionRegistry {
         declareCollecting()
         declareDateTime()
         declareDateParts()
+        declarePatterns()
+        declareSetFunctions()
+        declareText()
     }
 }

@@ -44,6 +44,8 @@ package final class KernelFrame {
     package let operands: UnsafeMutablePointer<Operand>
     /// Where a row's result is composed before it is stored.
     var scratch = ByteBuffer()
+    /// What a function derived from an argument and may use again for the next row: a compiled pattern.
+    var cache: AnyObject?
 
     /// The vectors' types are the actual ones (polymorphic arguments resolved).
     package init(arguments: [Vector], result: Vector, context: EvaluationContext) {
