@@ -6,12 +6,17 @@ import PackageDescription
 
 /// Without these, no `package` function is inlined into another target, not even an `@inlinable` one: outside Embedded Swift
 /// only package-wide optimisation serialises their bodies, and that wants a resilient module. What it warns of concerns
-/// textual interfaces, which nobody makes; the debug build shows every other warning.
+/// textual interfaces, which nobody makes; the debug build shows every other warning. Embedded Swift inlines everything
+/// anyhow and refuses these flags: set DBKERNEL_METAL=1 in the environment of builds for bare metal (SwiftPM takes a
+/// triple without an operating system for Linux, so a platform condition cannot tell).
+let isMetal = Context.environment["DBKERNEL_METAL"] != nil
 let inlining: SwiftSetting = .unsafeFlags(
-    [
-        "-Xfrontend", "-enable-library-evolution", "-Xfrontend", "-package-cmo", "-Xfrontend",
-        "-allow-non-resilient-access", "-suppress-warnings",
-    ], .when(platforms: [.linux], configuration: .release))
+    isMetal
+        ? ["-cross-module-optimization"]
+        : [
+            "-Xfrontend", "-enable-library-evolution", "-Xfrontend", "-package-cmo", "-Xfrontend",
+            "-allow-non-resilient-access", "-suppress-warnings",
+        ], .when(configuration: .release))
 
 /// Dynamic exclusivity checking keeps its state per thread and so cannot follow a fiber switch.
 let common: [SwiftSetting] = [

@@ -12,6 +12,7 @@ import IOBatching
 import IOScheduler
 import Platform
 import Synchronization
+import Telemetry
 
 @inline(__always) func spinHint() { dbk_pause() }
 

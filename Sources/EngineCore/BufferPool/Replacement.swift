@@ -10,6 +10,7 @@ import DirectStorage
 import Fibers
 import Platform
 import Synchronization
+import Telemetry
 
 extension BufferPool {
     static let clockStep = 64

@@ -1,6 +1,7 @@
 // When dirty pages are written: by each worker's background writer, so that misses find free frames, and for checkpoints,
 // oldest recLSN first.
 
+import AsyncIO
 import Fibers
 import Platform
 import Synchronization

@@ -20,6 +20,7 @@ import IOBatching
 import IOScheduler
 import Platform
 import Synchronization
+import Telemetry
 
 final class WriteBackLane: @unchecked Sendable {
     let core: CoreIndex

@@ -6,6 +6,7 @@
 import CPrimitives
 import Platform
 import Synchronization
+import Telemetry
 
 struct WorkerState: ~Copyable {
     // Shared with other workers; allocated on a cache line of its own.
