@@ -29,3 +29,17 @@ extension UnsafeMutableRawPointer {
 @inline(__always) package func roundUp<T: FixedWidthInteger>(_ value: T, _ alignment: T) -> T {
     (value + alignment - 1) & ~(alignment - 1)
 }
+
+extension Array where Element == UInt8 {
+    /// `withUnsafeBytes` that keeps the type of what `body` throws.
+    @inlinable @inline(__always)
+    package func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+        try withUnsafeBufferPointer { (buffer) throws(E) -> R in try body(UnsafeRawBufferPointer(buffer)) }
+    }
+    @inlinable @inline(__always)
+    package mutating func withMutableBytes<R, E: Error>(
+        _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
+    ) throws(E) -> R {
+        try withUnsafeMutableBufferPointer { (buffer) throws(E) -> R in try body(UnsafeMutableRawBufferPointer(buffer)) }
+    }
+}

@@ -42,7 +42,7 @@ extension BoundExpression {
     var variableID: ColumnID? { if case .variable(let id, _) = self { id } else { nil } }
 
     /// The direct operands, in order; a subquery's insides are not operands, its left sides are.
-    var operands: [BoundExpression] {
+    package var operands: [BoundExpression] {
         switch self {
         case .constant, .slot, .variable, .parameter, .correlation: return []
         case .call(let call): return call.arguments

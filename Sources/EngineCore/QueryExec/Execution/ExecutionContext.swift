@@ -1,0 +1,47 @@
+// What a running statement needs besides its plan: transaction, parameters, settings, limits.
+
+import ArenaAlloc
+import Fibers
+import MVCC
+import Platform
+import SQL
+import SQLTypes
+
+/// One per portal; its fields are set before `Execution.open` and stay until `close`.
+package final class ExecutionContext {
+    package let transaction: Transaction
+    package let catalog: CatalogSession
+    package let evaluation: EvaluationContext
+    /// Memory that all queries share; what a query keeps (hash tables, sorts) is taken from it.
+    package let budget: MemoryBudget
+    /// Values of $1….
+    package var parameters: [Datum] = []
+    /// When the statement is cancelled; never if there is no timeout.
+    package var deadline = Nanoseconds.never
+
+    package init(
+        transaction: Transaction, catalog: CatalogSession, evaluation: EvaluationContext, budget: MemoryBudget
+    ) {
+        self.transaction = transaction
+        self.catalog = catalog
+        self.evaluation = evaluation
+        self.budget = budget
+    }
+
+    /// At vector boundaries: lets other fibers run, and ends the statement if it was cancelled (57014).
+    @inline(__always) package func checkpoint() throws(EngineError) {
+        Fiber.yieldIfDue()
+        if Fiber.isInterrupted { throw Self.canceled }
+        if deadline != .never { try checkDeadline() }
+    }
+
+    private func checkDeadline() throws(EngineError) {
+        if !(Fiber.now() < deadline) {
+            throw EngineError(.queryCanceled, "canceling statement due to statement timeout")
+        }
+    }
+
+    package static var canceled: EngineError {
+        EngineError(.queryCanceled, "canceling statement due to user request")
+    }
+}

@@ -1,3 +1,0 @@
-// Vectorised operators.
-
-import Platform
