@@ -278,7 +278,7 @@ struct Lexer: ~Copyable {
         if isDigit(byte(index)) {
             while isDigit(byte(index)) { index += 1 }
             offset = index
-            if isLetter(byte(index)) { try fail("trailing junk after parameter", start, index + 1) }
+            if isLetter(byte(index)) { try failJunk("trailing junk after parameter", start, index) }
             return Token(.parameter, start, index)
         }
         if isLetter(byte(index)) {
@@ -325,9 +325,16 @@ struct Lexer: ~Copyable {
                 try fail("trailing junk after numeric literal", start, exponent)
             }
         }
-        if isLetter(byte(index)) { try fail("trailing junk after numeric literal", start, index + 1) }
+        if isLetter(byte(index)) { try failJunk("trailing junk after numeric literal", start, index) }
         offset = index
         return Token(kind, start, index)
+    }
+
+    /// Letters where a number should have ended: quotes all of them.
+    private mutating func failJunk(_ message: String, _ start: Int, _ junk: Int) throws(SyntaxFailure) -> Never {
+        var end = junk
+        while end < count && isLetterOrDigit(base[end]) { end += 1 }
+        try fail(message, start, end)
     }
 
     // MARK: Operators

@@ -161,7 +161,7 @@ extension Lexer {
             let isNextLong = byte(index + 1) == UInt8(ascii: "U")
             guard byte(index) == UInt8(ascii: "\\"), isNextLong || byte(index + 1) == UInt8(ascii: "u"),
                 let low = hexadecimal(index + 2, isNextLong ? 8 : 4), low >> 10 == 0x37
-            else { try fail("invalid Unicode surrogate pair", start, index) }
+            else { try failSurrogate(index) }
             index += isNextLong ? 10 : 6
             value = 0x10000 + (value & 0x3FF) << 10 + (low & 0x3FF)
         } else if value >> 10 == 0x37 {
@@ -169,6 +169,15 @@ extension Lexer {
         }
         if value == 0 || value > 0x10FFFF { try fail("invalid Unicode escape value", start, index) }
         appendUTF8(&bytes, value)
+    }
+
+    /// At what follows the first half of a surrogate pair instead of the second.
+    private mutating func failSurrogate(_ start: Int) throws(SyntaxFailure) -> Never {
+        var end = start + 1
+        if byte(start) == UInt8(ascii: "\\") {
+            if byte(end) == UInt8(ascii: "u") { end = start + 6 } else if byte(end) == UInt8(ascii: "U") { end = start + 10 }
+        }
+        try fail("invalid Unicode surrogate pair", start, min(end, count))
     }
 
     private func hexadecimal(_ start: Int, _ digits: Int) -> UInt32? {
@@ -199,7 +208,7 @@ extension Lexer {
         while index < source.count {
             let byte = source[index]
             if byte != escape || index + 1 < source.count && source[index + 1] == escape {
-                if high != 0 { try failPlainly("invalid Unicode surrogate pair", Int(token.start)) }
+                if high != 0 { try failPlainly("invalid Unicode surrogate pair", start + 3 + index) }
                 bytes.append(byte)
                 index += byte == escape ? 2 : 1
                 continue
@@ -211,26 +220,27 @@ extension Lexer {
             for place in first..<end {
                 guard place < source.count, let digit = hexadecimalValue(source[place]) else {
                     try failPlainly(
-                        "invalid Unicode escape", Int(token.start),
+                        "invalid Unicode escape", start + 3 + index,
                         hint: "Unicode escapes must be \\XXXX or \\+XXXXXX.")
                 }
                 value = value << 4 | UInt32(digit)
             }
+            let position = start + 3 + index
             index = end
             if high != 0 {
-                if value >> 10 != 0x37 { try failPlainly("invalid Unicode surrogate pair", Int(token.start)) }
+                if value >> 10 != 0x37 { try failPlainly("invalid Unicode surrogate pair", position) }
                 value = 0x10000 + (high & 0x3FF) << 10 + (value & 0x3FF)
                 high = 0
             } else if value >> 10 == 0x36 {
                 high = value
                 continue
             } else if value >> 10 == 0x37 {
-                try failPlainly("invalid Unicode surrogate pair", Int(token.start))
+                try failPlainly("invalid Unicode surrogate pair", position)
             }
-            if value == 0 || value > 0x10FFFF { try failPlainly("invalid Unicode escape value", Int(token.start)) }
+            if value == 0 || value > 0x10FFFF { try failPlainly("invalid Unicode escape value", position) }
             appendUTF8(&bytes, value)
         }
-        if high != 0 { try failPlainly("invalid Unicode surrogate pair", Int(token.start)) }
+        if high != 0 { try failPlainly("invalid Unicode surrogate pair", start + 3 + index) }
         return bytes
     }
 

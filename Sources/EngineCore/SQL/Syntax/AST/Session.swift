@@ -144,7 +144,7 @@ package struct Vacuum: Sendable {
 
 package struct Reindex: Sendable {
     package enum Target: Sendable {
-        case index(QualifiedName), table(QualifiedName), schema(Name), database(Name?), system(Name?)
+        case index(QualifiedName), table(QualifiedName), schema(Name), database(Name), system(Name)
     }
     package var target: Target
     package var concurrently: Bool

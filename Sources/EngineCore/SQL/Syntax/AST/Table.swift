@@ -55,7 +55,6 @@ package final class ColumnDefinition: @unchecked Sendable {
     /// nil in tables OF a type and partitions, where the type comes from elsewhere.
     package var type: TypeName?
     package var collation: QualifiedName?
-    package var storage: Name?
     package var compression: Name?
     package var constraints: [ColumnConstraint] = []
     package var position: Int32

@@ -281,20 +281,18 @@ extension Deparser {
             put(" ")
         }
         let how: StaticString = reindex.concurrently ? " CONCURRENTLY" : ""
-        func target(_ word: StaticString, _ name: QualifiedName?, _ deparser: inout Deparser) {
+        func target(_ word: StaticString, _ name: QualifiedName, _ deparser: inout Deparser) {
             deparser.put(word)
             deparser.put(how)
-            if let name {
-                deparser.put(" ")
-                deparser.name(name)
-            }
+            deparser.put(" ")
+            deparser.name(name)
         }
         switch reindex.target {
         case .index(let name): target("INDEX", name, &self)
         case .table(let name): target("TABLE", name, &self)
         case .schema(let name): target("SCHEMA", QualifiedName(name), &self)
-        case .database(let name): target("DATABASE", name.map { QualifiedName($0) }, &self)
-        case .system(let name): target("SYSTEM", name.map { QualifiedName($0) }, &self)
+        case .database(let name): target("DATABASE", QualifiedName(name), &self)
+        case .system(let name): target("SYSTEM", QualifiedName(name), &self)
         }
     }
 

@@ -109,10 +109,8 @@ extension Deparser {
         if let type = column.type {
             put(" ")
             self.type(type)
-        }
-        if let storage = column.storage {
-            put(" STORAGE ")
-            name(storage)
+        } else {
+            put(" WITH OPTIONS")
         }
         if let compression = column.compression {
             put(" COMPRESSION ")

@@ -29,6 +29,9 @@ extension Parser {
         if try !accept(&timing) { return false }
         let last = column.constraints.count - 1
         if last < 0 { try fail("misplaced DEFERRABLE clause") }
+        if column.constraints[last].timing.deferrable == false && timing.initiallyDeferred == true {
+            try fail("constraint declared INITIALLY DEFERRED must be DEFERRABLE")
+        }
         if let deferrable = timing.deferrable { column.constraints[last].timing.deferrable = deferrable }
         if let initially = timing.initiallyDeferred {
             column.constraints[last].timing.initiallyDeferred = initially
@@ -41,18 +44,19 @@ extension Parser {
 
     /// One of [NOT] DEFERRABLE, INITIALLY DEFERRED | IMMEDIATE.
     private mutating func accept(_ timing: inout ConstraintTiming) throws(SyntaxFailure) -> Bool {
+        let start = token.start
         if try accept(.deferrable) {
             timing.deferrable = true
         } else if try accept(.not, .deferrable) {
             if timing.initiallyDeferred == true {
-                try fail("constraint declared INITIALLY DEFERRED must be DEFERRABLE")
+                try fail("constraint declared INITIALLY DEFERRED must be DEFERRABLE", at: start)
             }
             timing.deferrable = false
         } else if try accept(.initially) {
             let deferred = at(.deferred)
             if try !accept(.deferred) { try expect(.immediate) }
             if deferred && timing.deferrable == false {
-                try fail("constraint declared INITIALLY DEFERRED must be DEFERRABLE")
+                try fail("constraint declared INITIALLY DEFERRED must be DEFERRABLE", at: start)
             }
             timing.initiallyDeferred = deferred
             if deferred { timing.deferrable = true }
@@ -60,6 +64,13 @@ extension Parser {
             return false
         }
         return true
+    }
+
+    /// All that is written of DEFERRABLE and INITIALLY.
+    mutating func constraintTiming() throws(SyntaxFailure) -> ConstraintTiming {
+        var timing = ConstraintTiming()
+        while try accept(&timing) {}
+        return timing
     }
 
     private mutating func columnConstraintKind() throws(SyntaxFailure) -> ColumnConstraint.Kind? {
@@ -95,12 +106,12 @@ extension Parser {
 
     private mutating func generated() throws(SyntaxFailure) -> ColumnConstraint.Kind {
         try expect(.generated)
+        let position = token.start
         let always = try accept(.always)
         if !always {
             try expect(.by)
             try expect(.default)
         }
-        let position = token.start
         try expect(.as)
         if try accept(.identity) { return .identity(always: always, try parenthesisedSequenceOptions()) }
         if !always { try fail("for a generated column, GENERATED ALWAYS must be specified", at: position) }
@@ -158,6 +169,7 @@ extension Parser {
         var hasDelete = false
         var hasUpdate = false
         while at(.on) {
+            let position = token.start
             try advance()
             if !hasDelete, try accept(.delete) {
                 hasDelete = true
@@ -170,6 +182,12 @@ extension Parser {
                 try expect(.update)
                 hasUpdate = true
                 key.onUpdate = try referentialAction()
+                if at(.leftParenthesis) && (key.onUpdate == .setNull || key.onUpdate == .setDefault) {
+                    let action = key.onUpdate == .setNull ? "SET NULL" : "SET DEFAULT"
+                    try fail(
+                        "a column list with \(action) is only supported for ON DELETE actions", at: position,
+                        state: .featureNotSupported)
+                }
             }
         }
         return key

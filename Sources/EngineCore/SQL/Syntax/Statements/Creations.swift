@@ -232,7 +232,13 @@ extension Parser {
         let authorization = try accept(.authorization) ? try roleSpecification() : nil
         if name == nil && authorization == nil { try failSyntax() }
         var elements: [Statement] = []
-        while at(.create) || at(.grant) { elements.append(try statement()) }
+        if ifNotExists && (at(.create) || at(.grant)) {
+            try fail("CREATE SCHEMA IF NOT EXISTS cannot include schema elements", state: .featureNotSupported)
+        }
+        while at(.create) || at(.grant) {
+            if at(.create), try peek().keyword == .schema { try lexer.fail("syntax error", Int(ahead.start), Int(ahead.end)) }
+            elements.append(try statement())
+        }
         return CreateSchema(name: name, authorization: authorization, ifNotExists: ifNotExists, elements: elements)
     }
 

@@ -124,7 +124,6 @@ extension Parser {
         if at(.rows), try peek().keyword == .from {
             return .function(try functionReference(lateral: false, position))
         }
-        if at(.xmltable), try peek().kind == .leftParenthesis { try failUnsupported("XMLTABLE") }
         return try tableOrFunction(position)
     }
 
@@ -289,15 +288,24 @@ extension Parser {
     /// A call without OVER and the like, or one of the expressions that PostgreSQL treats as calls.
     private mutating func tableFunction() throws(SyntaxFailure) -> Expression {
         let start = token
+        if at(.xmltable) { try failUnsupported("XMLTABLE") }
+        if token.kind == .word ? token.keyword == .identifier || token.keyword.isUnreserved : atQuotedName {
+            let name = try qualifiedFunctionName()
+            return Expression(.function(try application(name)), at: start.start)
+        }
         let expression = try primary()
         switch expression.kind {
-        case .function(let call):
-            if call.over != nil || call.filter != nil || call.withinGroup { break }
-            return expression
+        case .function: return expression
         case .sqlValue, .coalesce, .nullIf, .greatest, .least, .cast: return expression
         default: break
         }
         try lexer.fail("syntax error", Int(start.start), Int(start.end))
+    }
+
+    private mutating func qualifiedFunctionName() throws(SyntaxFailure) -> QualifiedName {
+        let position = token.start
+        let first = try takeName()
+        return try qualifiedName(after: first, position)
     }
 
     /// [AS] alias [(names)], [AS] alias (name type, …), or AS (name type, …).

@@ -177,6 +177,7 @@ extension Parser {
     /// ATOMIC statement; … END
     private mutating func atomicBody(_ function: CreateFunction) throws(SyntaxFailure) {
         try expect(.atomic)
+        let height = try enter(Nesting.queryWeight)
         var statements: [Statement] = []
         while !at(.end) {
             while try accept(.semicolon) {}
@@ -192,6 +193,7 @@ extension Parser {
             try expect(.semicolon)
         }
         try expect(.end)
+        leave(height, Nesting.queryWeight)
         function.body = .atomic(statements)
     }
 }

@@ -108,9 +108,11 @@ extension Parser {
         default: break
         }
         switch token.keyword {
-        case .double, .timestamp, .time, .character, .bit: return .type(try typeName())
+        case .double: if try peek().keyword != .precision { return try plainValue() }
+        case .timestamp, .time, .character, .bit: break
         default: return try plainValue()
         }
+        return .type(try typeName())
     }
 
     /// WITH (…), or nothing.

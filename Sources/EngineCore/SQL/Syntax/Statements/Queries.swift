@@ -359,8 +359,17 @@ extension Parser {
                 } else {
                     query.locking.append(try lockingClause())
                 }
-            default: return
+            default:
+                if query.withTies { try checkTies(query) }
+                return
             }
+        }
+    }
+
+    private mutating func checkTies(_ query: Query) throws(SyntaxFailure) {
+        if query.orderBy.isEmpty { try fail("WITH TIES cannot be specified without ORDER BY clause", at: -1) }
+        for clause in query.locking where clause.wait == .skipLocked {
+            try fail("SKIP LOCKED and WITH TIES options cannot be used together", at: -1)
         }
     }
 

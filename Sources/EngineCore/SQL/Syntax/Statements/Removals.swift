@@ -164,7 +164,11 @@ extension Parser {
     /// A name with what its kind needs to be found.
     private mutating func objectReference(_ kind: ObjectKind) throws(SyntaxFailure) -> ObjectReference {
         switch kind {
-        case .function, .procedure, .routine, .aggregate: return try routineReference()
+        case .function, .procedure, .routine: return try routineReference()
+        case .aggregate:
+            let object = try routineReference()
+            if object.arguments == nil { try failSyntax() }
+            return object
         case .trigger, .rule, .policy:
             let position = token.start
             var object = ObjectReference(name: QualifiedName(try columnName(), position: position))
@@ -199,10 +203,16 @@ extension Parser {
         var object = ObjectReference(name: try qualifiedName(after: first, position))
         if try !accept(.leftParenthesis) { return object }
         var types: [TypeName?] = []
-        if try accept(.star) {
-            // An aggregate over nothing: no argument types.
-        } else if token.kind != .rightParenthesis {
-            repeat { types.append(try functionParameter(isDefinition: false).type) } while try accept(.comma)
+        // `*`: an aggregate over nothing.
+        if try !accept(.star) {
+            if token.kind != .rightParenthesis && !at(.order) {
+                repeat { types.append(try functionParameter(isDefinition: false).type) } while try accept(.comma)
+            }
+            // The arguments of an ordered-set aggregate are named together with the direct ones.
+            if try accept(.order) {
+                try expect(.by)
+                repeat { types.append(try functionParameter(isDefinition: false).type) } while try accept(.comma)
+            }
         }
         try expect(.rightParenthesis)
         object.arguments = types
@@ -220,6 +230,9 @@ extension Parser {
         parts.append(Name(try operatorName().bytes))
         try expect(.leftParenthesis)
         let left: TypeName? = try accept(.none) ? nil : try typeName()
+        if at(.rightParenthesis) {
+            try fail("missing argument", hint: "Use NONE to denote the missing argument of a unary operator.")
+        }
         try expect(.comma)
         let right: TypeName? = try accept(.none) ? nil : try typeName()
         try expect(.rightParenthesis)

@@ -49,6 +49,7 @@ extension Parser {
         case .not:
             try expect(.of)
             return .notOf
+        case .options where kind == .foreignTable: try failUnsupported("ALTER FOREIGN TABLE OPTIONS")
         default: try failSyntaxBefore()
         }
     }
@@ -96,13 +97,7 @@ extension Parser {
     private mutating func columnAction() throws(SyntaxFailure) -> AlterTableAction {
         if try accept(.constraint) {
             let name = try columnName()
-            let column = ColumnDefinition(name: name, type: nil, position: token.start)
-            column.constraints = [
-                ColumnConstraint(name: name, kind: .null, timing: ConstraintTiming(), position: token.start)
-            ]
-            try columnQualifiers(column)
-            if column.constraints.count != 1 { try failSyntax() }
-            return .alterConstraint(name, column.constraints[0].timing)
+            return .alterConstraint(name, try constraintTiming())
         }
         _ = try accept(.column)
         if token.kind == .integer { try failUnsupported("ALTER of an index column by number") }
@@ -115,6 +110,7 @@ extension Parser {
         case .reset: return .resetColumnOptions(name, try storageOptions())
         case .restart:
             return .alterIdentity(name, always: nil, [.restart(try restartValue())] + (try identityOptions()).options)
+        case .options: try failUnsupported("OPTIONS of a column")
         case .drop:
             if try accept(.default) { return .dropDefault(name) }
             if try accept(.not) {

@@ -38,7 +38,16 @@ extension Parser {
     /// USING, WITH, ON COMMIT, TABLESPACE.
     private mutating func tableProperties(_ table: CreateTable) throws(SyntaxFailure) {
         if try accept(.using) { table.accessMethod = try columnName() }
-        if at(.with) { table.options = try withOptions() } else { try withoutOids() }
+        if at(.with) {
+            // WITH [NO] DATA is left to CREATE TABLE AS; anything else must be a list.
+            table.options = try withOptions()
+            if at(.with) {
+                let next = try peek()
+                if next.keyword != .data && next.keyword != .no { try lexer.fail("syntax error", Int(next.start), Int(next.end)) }
+            }
+        } else {
+            try withoutOids()
+        }
         table.onCommit = try onCommit()
         if try accept(.tablespace) { table.tablespace = try columnName() }
     }
@@ -153,7 +162,6 @@ extension Parser {
         let isTyped = try atTypeOfColumn()
         let column = ColumnDefinition(name: name, type: isTyped ? try typeName() : nil, position: position)
         if !isTyped, try accept(.with) { try expect(.options) }
-        if isTyped, try accept(.storage) { column.storage = try columnName() }
         if isTyped, at(.compression) {
             try advance()
             column.compression = try accept(.default) ? "default" : try columnName()

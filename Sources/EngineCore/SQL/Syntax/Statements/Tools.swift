@@ -122,8 +122,8 @@ extension Parser {
         case .index: target = .index(try qualifiedName())
         case .table: target = .table(try qualifiedName())
         case .schema: target = .schema(try columnName())
-        case .database: target = .database(atColumnName ? try columnName() : nil)
-        default: target = .system(atColumnName ? try columnName() : nil)
+        case .database: target = .database(try columnName())
+        default: target = .system(try columnName())
         }
         return Reindex(target: target, concurrently: concurrently, options: options)
     }
