@@ -82,7 +82,7 @@ let package = Package(
         engine("MultiEngine", ["Platform", "Fibers", "ArenaAlloc", "BufferPool", "BTree", "MVCC", "WALEngine", "SQLTypes"]),
         // 6 language
         engine("SQLTypes", in: "SQL/Types", ["Platform", "ArenaAlloc"]),
-        engine("SQLSyntax", in: "SQL/Syntax", ["Platform"]),
+        engine("SQLSyntax", in: "SQL/Syntax", ["Platform", "CPrimitives"]),
         engine(
             "SQL", in: "SQL/Planner",
             ["Platform", "ArenaAlloc", "SQLTypes", "SQLSyntax", "MultiEngine", "MVCC"]),

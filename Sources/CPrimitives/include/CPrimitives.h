@@ -23,6 +23,8 @@ static inline uint64_t dbk_tsc(void) {
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return ((uint64_t)high << 32) | low;
 }
+// The stack pointer, near enough: bounds recursion by the bytes it takes.
+static inline uintptr_t dbk_stack_pointer(void) { return (uintptr_t)__builtin_frame_address(0); }
 static inline void dbk_pause(void) { __asm__ volatile("pause"); }
 static inline void dbk_prefetch(const void *address) { __builtin_prefetch(address); }
 

@@ -175,7 +175,11 @@ extension Lexer {
     private mutating func failSurrogate(_ start: Int) throws(SyntaxFailure) -> Never {
         var end = start + 1
         if byte(start) == UInt8(ascii: "\\") {
-            if byte(end) == UInt8(ascii: "u") { end = start + 6 } else if byte(end) == UInt8(ascii: "U") { end = start + 10 }
+            if byte(end) == UInt8(ascii: "u") {
+                end = start + 6
+            } else if byte(end) == UInt8(ascii: "U") {
+                end = start + 10
+            }
         }
         try fail("invalid Unicode surrogate pair", start, min(end, count))
     }

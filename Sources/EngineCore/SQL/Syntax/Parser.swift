@@ -18,9 +18,13 @@ package struct Parser: ~Copyable {
     var consumedEnd = 0
     /// Largest parameter number so far.
     var parameterCount = 0
-    var nesting = Nesting()
+    var nesting: Nesting
 
-    package init(utf8 source: UnsafeRawBufferPointer) { lexer = Lexer(source) }
+    /// `stackByteCount`: how much stack the parser may use. Parse on the fiber that makes the parser.
+    package init(utf8 source: UnsafeRawBufferPointer, stackByteCount: Int = StackBudget.standard) {
+        lexer = Lexer(source)
+        nesting = Nesting(stack: StackBudget(byteCount: stackByteCount))
+    }
 
     /// Every statement of the text, empty ones left out.
     /// Errors: 42601 with position, 54001 for nesting beyond the bound, 22021, 22025 for malformed literals.
@@ -332,14 +336,16 @@ extension Parser {
 
 // MARK: - Nesting
 
-/// Bounds how deep expressions, queries and joins nest, so that neither parser nor anything that walks its trees can
-/// overflow a fiber's stack. Counts levels on the way down (`depth`), and on the way up the height of what was built
-/// (`height`), since postfix operators add height without recursion.
+/// Bounds how deep expressions, queries and joins nest, so that neither the parser nor what walks its trees overflows a
+/// fiber's stack. The parser's own recursion is bounded by bytes of stack; the trees by levels, counted on the way down
+/// (`depth`), and on the way up as the height of what was built (`height`), since postfix operators add height without
+/// recursion.
 struct Nesting {
-    /// Levels allowed, chosen so that parsing that deep stays under 96 KiB of stack in debug builds (see the shared suite).
+    /// Levels allowed.
     static let limit = 200
-    /// Levels that a subquery counts for: its frames are that much larger.
-    static let queryWeight = 6
+    /// Levels that a subquery counts for: whoever walks it has that much larger frames.
+    static let queryWeight = 4
+    let stack: StackBudget
     var depth = 0
     /// Upper bound of the heights of all trees finished within the innermost open level.
     var height = 0
@@ -349,7 +355,7 @@ extension Parser {
     /// Opens a level; the height of its surroundings is kept by the caller and handed back to `leave`.
     @inline(__always) mutating func enter(_ weight: Int = 1) throws(SyntaxFailure) -> Int {
         nesting.depth += weight
-        if nesting.depth > Nesting.limit { try failNesting() }
+        if nesting.depth > Nesting.limit || nesting.stack.isExhausted { try failNesting() }
         let height = nesting.height
         nesting.height = 0
         return height
@@ -368,8 +374,7 @@ extension Parser {
 
     @inline(never)
     mutating func failNesting() throws(SyntaxFailure) -> Never {
-        try fail(
-            "stack depth limit exceeded", state: .statementTooComplex,
-            hint: "Expressions and queries may nest \(Nesting.limit) levels deep.")
+        lexer.failure = StackBudget.exhausted()
+        throw SyntaxFailure()
     }
 }

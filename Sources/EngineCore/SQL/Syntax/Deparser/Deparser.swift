@@ -1,13 +1,32 @@
 // Prints trees back as SQL: one line, canonical spelling, parentheses only where precedence asks for them. What is printed
 // parses to a tree that prints the same; the shared suite holds every statement it knows to that.
 //
-// The recursion is as deep as the tree is high, and that is bounded (see Nesting).
+// The recursion is bounded by the stack it takes (see StackBudget): beyond that nothing more is printed, and `result` throws.
+
+import Platform
 
 /// Where printed SQL gathers.
 package struct Deparser {
-    package var output: [UInt8] = []
+    var output: [UInt8] = []
+    let stack: StackBudget
+    var isOverflowing = false
 
-    package init() {}
+    /// `stackByteCount`: how much stack printing may use. Print on the fiber that makes the deparser.
+    package init(stackByteCount: Int = StackBudget.standard) { stack = StackBudget(byteCount: stackByteCount) }
+
+    /// What was printed. Errors: 54001 if the tree was too high for the stack.
+    package var result: [UInt8] {
+        get throws(EngineError) {
+            if isOverflowing { throw StackBudget.exhausted() }
+            return output
+        }
+    }
+
+    /// Whether there is stack left to descend; called where the recursion passes.
+    mutating func mayDescend() -> Bool {
+        if stack.isExhausted { isOverflowing = true }
+        return !isOverflowing
+    }
 
     /// Appends a literal.
     @inline(never)
@@ -151,7 +170,7 @@ package struct Deparser {
         put(")")
     }
 
-    private mutating func intervalFields(_ type: TypeName) {
+    mutating func intervalFields(_ type: TypeName) {
         switch type.intervalFields {
         case .all: return
         case .year: put(" year")
@@ -210,37 +229,37 @@ extension Keyword {
 // MARK: - Entry points
 
 extension Expression {
-    /// As SQL text.
-    package var sql: [UInt8] {
+    /// As SQL text. Errors: 54001.
+    package func sql() throws(EngineError) -> [UInt8] {
         var deparser = Deparser()
         deparser.expression(self)
-        return deparser.output
+        return try deparser.result
     }
 }
 
 extension TypeName {
-    /// As SQL text.
-    package var sql: [UInt8] {
+    /// As SQL text. Errors: 54001.
+    package func sql() throws(EngineError) -> [UInt8] {
         var deparser = Deparser()
         deparser.type(self)
-        return deparser.output
+        return try deparser.result
     }
 }
 
 extension Query {
-    /// As SQL text.
-    package var sql: [UInt8] {
+    /// As SQL text. Errors: 54001.
+    package func sql() throws(EngineError) -> [UInt8] {
         var deparser = Deparser()
         deparser.query(self)
-        return deparser.output
+        return try deparser.result
     }
 }
 
 extension Statement {
-    /// As SQL text. Of an `.unsupported` statement only its name remains.
-    package var sql: [UInt8] {
+    /// As SQL text. Of an `.unsupported` statement only its name remains. Errors: 54001.
+    package func sql() throws(EngineError) -> [UInt8] {
         var deparser = Deparser()
         deparser.statement(self)
-        return deparser.output
+        return try deparser.result
     }
 }

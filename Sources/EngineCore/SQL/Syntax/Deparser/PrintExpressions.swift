@@ -12,6 +12,7 @@ extension Deparser {
 
     /// `expression`, in parentheses if it binds looser than `minimum`.
     mutating func print(_ expression: Expression, _ minimum: Precedence) {
+        if !mayDescend() { return }
         if Deparser.level(expression).rawValue >= minimum.rawValue {
             bare(expression)
         } else {

@@ -2,6 +2,7 @@
 
 extension Deparser {
     package mutating func query(_ query: Query) {
+        if !mayDescend() { return }
         with(query.with)
         body(query.body)
         if !query.orderBy.isEmpty {
@@ -90,6 +91,7 @@ extension Deparser {
     // MARK: Bodies
 
     private mutating func body(_ body: QueryBody) {
+        if !mayDescend() { return }
         switch body {
         case .select(let core): select(core)
         case .values(let rows):
@@ -201,6 +203,7 @@ extension Deparser {
     private mutating func grouping(_ elements: [GroupingElement]) {
         for (index, element) in elements.enumerated() {
             separate(index)
+            if !mayDescend() { return }
             switch element {
             case .expression(let item): expression(item)
             case .empty: put("()")
@@ -230,6 +233,7 @@ extension Deparser {
     }
 
     mutating func fromItem(_ item: FromItem) {
+        if !mayDescend() { return }
         switch item {
         case .table(let table):
             relation(table)

@@ -115,9 +115,8 @@ extension Deparser {
         put(" ")
         expression(value)
         if !hasFields { return }
-        // The type prints as `interval fields`; only the fields go after the string.
         type.arrayBounds = []
-        put([UInt8](type.sql.dropFirst(8)))
+        intervalFields(type)
     }
 
     /// The parts between the dots.

@@ -2,6 +2,7 @@
 
 extension Deparser {
     package mutating func statement(_ statement: Statement) {
+        if !mayDescend() { return }
         switch statement {
         case .query(let query): self.query(query)
         case .insert(let insert): self.insert(insert)

@@ -5,14 +5,20 @@ import Platform
 extension Parser {
     /// At the `(` after a function's name. A string after the call makes it a literal: `numeric(5, 2) '1.25'`.
     mutating func functionCall(_ name: QualifiedName) throws(SyntaxFailure) -> Expression {
-        let call = try application(name)
-        if atString, call.isPlain {
-            var type = TypeName(name, position: name.position)
-            type.modifiers = call.arguments.map { $0.value }
-            return Expression(.cast(try stringLiteral(), type), at: name.position)
-        }
+        try functionCall(after: try application(name))
+    }
+
+    /// What may follow the parentheses; apart from them, so that nested calls cost little stack.
+    private mutating func functionCall(after call: FunctionCall) throws(SyntaxFailure) -> Expression {
+        if atString, call.isPlain { return try literal(typed: call) }
         if at(.within) || at(.filter) || at(.over) { try decorate(call) }
-        return Expression(.function(call), at: name.position)
+        return Expression(.function(call), at: call.name.position)
+    }
+
+    private mutating func literal(typed call: FunctionCall) throws(SyntaxFailure) -> Expression {
+        var type = TypeName(call.name, position: call.name.position)
+        type.modifiers = call.arguments.map { $0.value }
+        return Expression(.cast(try stringLiteral(), type), at: type.position)
     }
 
     /// `(arguments)`.
@@ -47,13 +53,15 @@ extension Parser {
     mutating func callArgument() throws(SyntaxFailure) -> FunctionArgument {
         if token.kind == .word ? token.keyword.isTypeOrFunctionName : atQuotedName {
             let next = try peek().kind
-            if next == .colonEquals || next == .equalsGreater {
-                let name = try takeName()
-                try advance()
-                return FunctionArgument(name: name, value: try expression())
-            }
+            if next == .colonEquals || next == .equalsGreater { return try namedArgument() }
         }
         return FunctionArgument(name: nil, value: try expression())
+    }
+
+    private mutating func namedArgument() throws(SyntaxFailure) -> FunctionArgument {
+        let name = try takeName()
+        try advance()
+        return FunctionArgument(name: name, value: try expression())
     }
 
     /// WITHIN GROUP, FILTER and OVER.

@@ -236,7 +236,9 @@ extension Parser {
             try fail("CREATE SCHEMA IF NOT EXISTS cannot include schema elements", state: .featureNotSupported)
         }
         while at(.create) || at(.grant) {
-            if at(.create), try peek().keyword == .schema { try lexer.fail("syntax error", Int(ahead.start), Int(ahead.end)) }
+            if at(.create), try peek().keyword == .schema {
+                try lexer.fail("syntax error", Int(ahead.start), Int(ahead.end))
+            }
             elements.append(try statement())
         }
         return CreateSchema(name: name, authorization: authorization, ifNotExists: ifNotExists, elements: elements)

@@ -76,24 +76,23 @@ extension Parser {
 
     // MARK: Set operations
 
+    // The frames of the recursion through plain queries are kept small: set operations are put together elsewhere.
+
     private mutating func setOperations() throws(SyntaxFailure) -> QueryBody {
-        try unions(first: try intersections(first: try queryOperand()))
+        try setOperations(first: try queryOperand())
     }
 
     private mutating func setOperations(first: QueryBody) throws(SyntaxFailure) -> QueryBody {
-        try unions(first: try intersections(first: first))
+        switch token.keyword {
+        case .union, .intersect, .except: return try unions(first: try intersections(first: first))
+        default: return first
+        }
     }
 
     private mutating func intersections(first: QueryBody) throws(SyntaxFailure) -> QueryBody {
         if !at(.intersect) { return first }
         var links: [SetLink] = []
-        while at(.intersect) {
-            let position = token.start
-            try advance()
-            let all = try allOrDistinct()
-            let operand = try queryOperand()
-            links.append(SetLink(operation: .intersect, all: all, operand: operand, position: position))
-        }
+        while at(.intersect) { try appendLink(&links) }
         try grow()
         return .setOperation(first, links)
     }
@@ -101,16 +100,20 @@ extension Parser {
     private mutating func unions(first: QueryBody) throws(SyntaxFailure) -> QueryBody {
         if !at(.union) && !at(.except) { return first }
         var links: [SetLink] = []
-        while at(.union) || at(.except) {
-            let position = token.start
-            let operation: SetLink.Operation = at(.union) ? .union : .except
-            try advance()
-            let all = try allOrDistinct()
-            let operand = try intersections(first: try queryOperand())
-            links.append(SetLink(operation: operation, all: all, operand: operand, position: position))
-        }
+        while at(.union) || at(.except) { try appendLink(&links) }
         try grow()
         return .setOperation(first, links)
+    }
+
+    /// An operator and its right operand. INTERSECT binds tighter than the others.
+    private mutating func appendLink(_ links: inout [SetLink]) throws(SyntaxFailure) {
+        let position = token.start
+        let operation: SetLink.Operation = at(.union) ? .union : at(.intersect) ? .intersect : .except
+        try advance()
+        let all = try allOrDistinct()
+        var operand = try queryOperand()
+        if operation != .intersect { operand = try intersections(first: operand) }
+        links.append(SetLink(operation: operation, all: all, operand: operand, position: position))
     }
 
     private mutating func allOrDistinct() throws(SyntaxFailure) -> Bool {
@@ -157,15 +160,21 @@ extension Parser {
         let core = SelectCore(position: token.start)
         try expect(.select)
         try distinctClause(core)
-        if atTarget { core.targets = try targets() }
+        if atTarget { try targetClause(core) }
         if at(.into) { core.into = try intoClause() }
-        if try accept(.from) { core.from = try fromItems() }
-        if try accept(.where) { core.filter = try expression() }
+        if try accept(.from) { try fromClause(core) }
+        if try accept(.where) { try filterClause(core) }
         if at(.group) { try groupBy(core) }
         if try accept(.having) { core.having = try expression() }
         if try accept(.window) { core.windows = try windowDefinitions() }
         return core
     }
+
+    private mutating func targetClause(_ core: SelectCore) throws(SyntaxFailure) { core.targets = try targets() }
+
+    private mutating func fromClause(_ core: SelectCore) throws(SyntaxFailure) { core.from = try fromItems() }
+
+    private mutating func filterClause(_ core: SelectCore) throws(SyntaxFailure) { core.filter = try expression() }
 
     private mutating func distinctClause(_ core: SelectCore) throws(SyntaxFailure) {
         if try accept(.all) { return }

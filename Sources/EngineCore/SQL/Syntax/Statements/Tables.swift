@@ -43,7 +43,9 @@ extension Parser {
             table.options = try withOptions()
             if at(.with) {
                 let next = try peek()
-                if next.keyword != .data && next.keyword != .no { try lexer.fail("syntax error", Int(next.start), Int(next.end)) }
+                if next.keyword != .data && next.keyword != .no {
+                    try lexer.fail("syntax error", Int(next.start), Int(next.end))
+                }
             }
         } else {
             try withoutOids()
