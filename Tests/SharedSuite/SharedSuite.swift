@@ -20,6 +20,9 @@ package func allCases() -> [SuiteCase] {
     cases += btreePageCases()
     cases += btreeCases()
     cases += mvccCases()
+    cases += isolationCases()
+    cases += lockCases()
+    cases += multiEngineCases()
     return cases
 }
 

@@ -10,7 +10,7 @@ import Platform
 import Synchronization
 
 package final class LockManager: @unchecked Sendable {
-    private let spin = SpinLock()
+    let spin = SpinLock()
     private var nodes: LockNodes
     private let buckets: UnsafeMutablePointer<EntryPointer?>
     private static let bucketCount = 4096
@@ -24,6 +24,8 @@ package final class LockManager: @unchecked Sendable {
     let sessions: UnsafeMutablePointer<Unmanaged<Transaction>?>
     let sessionCapacity: Int
     private var freeSession = 0
+    /// Transactions that wait for another to end.
+    var transactionWaiters: WaitPointer?
 
     init(manager: TransactionManager, sessionCapacity: Int, lockLimit: Int) {
         self.manager = Unmanaged.passUnretained(manager)
@@ -156,64 +158,11 @@ package final class LockManager: @unchecked Sendable {
         return conflictsWithHolds(entry, transaction, mode.lockMode)
     }
 
-    // MARK: Advisory
-
-    /// pg_advisory_lock and its kin. `isSession` locks are kept until unlocked or the session ends, and count.
-    package func lockAdvisory(
-        _ transaction: Transaction, space: UInt32, key: UInt64, exclusive: Bool, isSession: Bool,
-        _ policy: LockWaitPolicy = .wait
-    ) throws(EngineError) -> Bool {
-        let tag = LockTag(kind: .advisory, space: space, item: key)
-        return try lock(
-            transaction, tag, exclusive ? .advisoryExclusive : .advisoryShare, policy, isSession: isSession)
-    }
-
-    /// False if the session does not hold it.
-    package func unlockAdvisory(_ transaction: Transaction, space: UInt32, key: UInt64, exclusive: Bool) -> Bool {
-        let mode = exclusive ? LockMode.advisoryExclusive : .advisoryShare
+    /// Locked things and holds in the shared table; zero when nothing is locked.
+    package var lockCount: Int {
         spin.lock()
         defer { spin.unlock() }
-        guard let entry = find(LockTag(kind: .advisory, space: space, item: key)) else { return false }
-        var hold = entry.pointee.holds
-        while let current = hold {
-            if current.pointee.owner.toOpaque() == Unmanaged.passUnretained(transaction).toOpaque(),
-                current.pointee.isSession, current.pointee.mode.rawValue == mode.rawValue
-            {
-                current.pointee.count -= 1
-                if current.pointee.count == 0 {
-                    unlinkSessionHold(transaction, current)
-                    removeHold(current)
-                }
-                return true
-            }
-            hold = current.pointee.nextInEntry
-        }
-        return false
-    }
-
-    /// pg_advisory_unlock_all, and the end of a session.
-    package func releaseSession(_ transaction: Transaction) {
-        spin.lock()
-        defer { spin.unlock() }
-        while let hold = transaction.sessionLocks {
-            transaction.sessionLocks = hold.pointee.older
-            removeHold(hold)
-        }
-    }
-
-    private func unlinkSessionHold(_ transaction: Transaction, _ hold: HoldPointer) {
-        if transaction.sessionLocks == hold {
-            transaction.sessionLocks = hold.pointee.older
-            return
-        }
-        var at = transaction.sessionLocks
-        while let current = at {
-            if current.pointee.older == hold {
-                current.pointee.older = hold.pointee.older
-                return
-            }
-            at = current.pointee.older
-        }
+        return nodes.inUse
     }
 
     // MARK: Release
@@ -253,7 +202,7 @@ package final class LockManager: @unchecked Sendable {
 
     // MARK: Machinery
 
-    private func find(_ tag: LockTag) -> EntryPointer? {
+    func find(_ tag: LockTag) -> EntryPointer? {
         var entry = buckets[Int(tag.hash & UInt64(Self.bucketCount - 1))]
         while let current = entry {
             if current.pointee.tag.isSame(tag) { return current }
@@ -323,7 +272,7 @@ package final class LockManager: @unchecked Sendable {
     }
 
     /// Takes a hold out of its entry and grants what that lets through.
-    private func removeHold(_ hold: HoldPointer) {
+    func removeHold(_ hold: HoldPointer) {
         let entry = hold.pointee.entry
         if entry.pointee.holds == hold {
             entry.pointee.holds = hold.pointee.nextInEntry
@@ -412,7 +361,7 @@ package final class LockManager: @unchecked Sendable {
 
     /// Grants or waits. `countsStrong`: the caller has raised the table's strong count for the hold to come; if an equal
     /// hold exists already, it is lowered again.
-    private func lock(
+    func lock(
         _ transaction: Transaction, _ tag: LockTag, _ mode: LockMode, _ policy: LockWaitPolicy, isSession: Bool = false,
         countsStrong: Bool = false
     ) throws(EngineError) -> Bool {
@@ -484,105 +433,7 @@ package final class LockManager: @unchecked Sendable {
         strong + Int(table.multipliedReportingOverflow(by: 0x9E37_79B9).partialValue >> 22)
     }
 
-    private func beginWait(_ wait: WaitPointer) {
-        wait.pointee.fiber = Fiber.current
-        wait.pointee.granted = false
-        wait.pointee.isWaiting = true
-        wait.pointee.next = nil
-    }
-
-    /// Parks until granted. An error: the wait was given up (and may have been granted meanwhile).
-    private func park(_ transaction: Transaction) -> EngineError? {
-        let wait = transaction.wait.record
-        let timeout = transaction.lockTimeout
-        let deadline = timeout.rawValue == 0 ? Nanoseconds.never : Fiber.now() + timeout
-        while true {
-            spin.lock()
-            let granted = wait.pointee.granted
-            spin.unlock()
-            if granted { return nil }
-            if Fiber.isInterrupted {
-                return EngineError(.queryCanceled, "canceling statement due to user request")
-            }
-            if !Fiber.park(until: deadline) {
-                return EngineError(.lockNotAvailable, "canceling statement due to lock timeout")
-            }
-        }
-    }
-
     static var deadlock: EngineError {
         EngineError(.deadlockDetected, "deadlock detected", hint: "See server log for query details.")
-    }
-
-    // MARK: Waiting for a transaction
-
-    /// Returns when the transaction `id` is over (at once if it is). 40P01, 55P03, 57014.
-    func waitForEnd(of id: UInt64, _ transaction: Transaction) throws(EngineError) {
-        let slot = transaction.view.slots.slot(of: id)
-        let wait = transaction.wait.record
-        spin.lock()
-        // Whoever ends sets `ended` before it looks for `waited`; here it is the other way round, so one sees the other.
-        let before = slot.pointee.state.bitwiseOr(TransactionSlot.waited, ordering: .sequentiallyConsistent).oldValue
-        if slot.pointee.id.load(ordering: .acquiring) != id || before & TransactionSlot.ended != 0 {
-            spin.unlock()
-            return
-        }
-        wait.pointee.entry = nil
-        wait.pointee.target = id
-        beginWait(wait)
-        wait.pointee.next = transactionWaiters
-        transactionWaiters = wait
-        if isDeadlocked(transaction) {
-            removeTransactionWaiter(wait)
-            spin.unlock()
-            throw Self.deadlock
-        }
-        spin.unlock()
-        if let error = park(transaction) {
-            spin.lock()
-            defer { spin.unlock() }
-            if wait.pointee.granted { return }
-            removeTransactionWaiter(wait)
-            throw error
-        }
-    }
-
-    /// Transactions that wait for another to end.
-    private var transactionWaiters: WaitPointer?
-
-    private func removeTransactionWaiter(_ wait: WaitPointer) {
-        if transactionWaiters == wait {
-            transactionWaiters = wait.pointee.next
-        } else {
-            var at = transactionWaiters
-            while let current = at {
-                if current.pointee.next == wait {
-                    current.pointee.next = wait.pointee.next
-                    break
-                }
-                at = current.pointee.next
-            }
-        }
-        wait.pointee.next = nil
-        wait.pointee.isWaiting = false
-    }
-
-    /// Marks the end of a transaction and wakes those who wait for it.
-    @inline(__always) func announceEnd(_ slot: SlotPointer, id: UInt64) {
-        let before = slot.pointee.state.bitwiseOr(TransactionSlot.ended, ordering: .sequentiallyConsistent).oldValue
-        if before & TransactionSlot.waited != 0 { wakeWaiters(of: id) }
-    }
-
-    @inline(never) private func wakeWaiters(of id: UInt64) {
-        spin.lock()
-        defer { spin.unlock() }
-        var at = transactionWaiters
-        while let current = at {
-            at = current.pointee.next
-            if current.pointee.target != id { continue }
-            removeTransactionWaiter(current)
-            current.pointee.granted = true
-            manager.takeUnretainedValue().scheduler.wake(current.pointee.fiber)
-        }
     }
 }

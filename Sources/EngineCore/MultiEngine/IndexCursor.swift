@@ -49,11 +49,7 @@ package final class IndexCursor: @unchecked Sendable {
     package func open(
         _ view: ReadView, _ bounds: borrowing IndexBounds, direction: CursorDirection = .forward
     ) throws(EngineError) {
-        if view.snapshot < table.indexes[index].usableFrom.load(ordering: .acquiring) {
-            throw EngineError(
-                .serializationFailure, "could not serialize access due to concurrent index creation",
-                hint: "The transaction might succeed if retried.")
-        }
+        try table.checkUsable(index, view)
         self.view = view
         self.direction = direction
         isOpen = !bounds.isEmpty

@@ -44,7 +44,7 @@ package final class TableStore: @unchecked Sendable {
 
     /// The greatest key tells: rowids are given out in order. A row that was deleted and purged at the very end leaves its
     /// rowid to be used again after a restart, when nobody remembers it.
-    private func findNextRowID() throws(EngineError) {
+    func findNextRowID() throws(EngineError) {
         var cursor = Cursor(rows.versions.tree)
         try cursor.seekLast()
         var next: UInt64 = 1
@@ -68,8 +68,18 @@ package final class TableStore: @unchecked Sendable {
     package func lookup(
         _ index: Int, _ key: UnsafeRawBufferPointer, _ view: ReadView, into copy: inout RowCopy
     ) throws(EngineError) -> UInt64? {
+        try checkUsable(index, view)
         guard try indexes[index].versions.read(key, view, into: &copy) else { return nil }
         return copy.row.baseAddress.unsafelyUnwrapped.big(0, as: UInt64.self)
+    }
+
+    /// 40001 if the index was built after the view's snapshot was taken.
+    @inline(__always)
+    func checkUsable(_ index: Int, _ view: ReadView) throws(EngineError) {
+        if view.snapshot >= indexes[index].usableFrom.load(ordering: .acquiring) { return }
+        throw EngineError(
+            .serializationFailure, "could not serialize access due to concurrent index creation",
+            hint: "The transaction might succeed if retried.")
     }
 
     // MARK: Locks and serializable reads

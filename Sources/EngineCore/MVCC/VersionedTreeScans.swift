@@ -1,0 +1,65 @@
+// Walks over whole trees or ranges, for those who need no vectors: the catalog, index builds, checks, vacuum.
+
+import BTree
+import Fibers
+import Platform
+import WALEngine
+
+extension VersionedTree {
+    /// Calls `body` with the entries from `lower` (inclusive) to `upper` (exclusive; empty: no bound) that `view` sees, in key
+    /// order. Key and row are valid during the call.
+    package func scan(
+        _ view: ReadView, from lower: UnsafeRawBufferPointer, to upper: UnsafeRawBufferPointer,
+        _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(EngineError) -> Void
+    ) throws(EngineError) {
+        var cursor = Cursor(tree)
+        var copy = RowCopy()
+        cursor.setUpperBound(upper.count == 0 ? nil : TreeKey(upper), inclusive: false)
+        try cursor.seek(TreeKey(lower))
+        while try cursor.next() {
+            guard let found = view.version(cursor.payload, isSpilled: cursor.isSpilled) else { continue }
+            try body(cursor.key, found.isSpilled ? try readSpilled(found, into: &copy) : found.row)
+        }
+    }
+
+    /// Entries that `view` sees.
+    package func count(_ view: ReadView) throws(EngineError) -> Int {
+        var cursor = Cursor(tree)
+        try cursor.seekFirst()
+        var count = 0
+        while try cursor.next() {
+            if view.version(cursor.payload, isSpilled: cursor.isSpilled) != nil { count += 1 }
+        }
+        return count
+    }
+
+    /// For building an index that nobody uses yet: inserts an entry visible to whom `writer` is, in a system record. `row` is
+    /// a rowid or nothing. False if there is an entry with that key.
+    package func insertBuilt(_ key: UnsafeRawBufferPointer, writer: UInt64, row: UInt64?) throws(EngineError) -> Bool {
+        var payload = (writer.littleEndian, UInt64(0), (row ?? 0).bigEndian)
+        let byteCount = RowHeader.byteCount + (row == nil ? 0 : 8)
+        var leaf = try tree.withLeaf(for: TreeKey(key), reserving: byteCount, logging: key.count + byteCount + 128)
+        let (slot, found) = leaf.find(TreeKey(key))
+        if found { return false }
+        var record = manager.log.makeRecord(.system)
+        withUnsafeBytes(of: &payload) { payload in
+            leaf.insert(
+                into: &record, at: slot, TreeKey(key), UnsafeRawBufferPointer(rebasing: payload[0..<byteCount]))
+        }
+        let (start, end) = manager.log.append(&record)
+        leaf.finish(start: start, end: end)
+        return true
+    }
+
+    /// Removes all tombstones that every snapshot sees; how many. Their transactions' own purges may come first.
+    package func purgeLeftovers() throws(EngineError) -> Int {
+        var cursor = Cursor(tree)
+        try cursor.seekFirst()
+        var count = 0
+        while try cursor.next() {
+            if !RowHeader.isTombstone(RowHeader.writer(cursor.payload.baseAddress.unsafelyUnwrapped)) { continue }
+            if try purgeLeftover(cursor.key) { count += 1 }
+        }
+        return count
+    }
+}
