@@ -18,19 +18,22 @@ func isolationCases() -> [SuiteCase] {
         SuiteCase("isolation: an observed transaction does not vanish (OTV)") { context throws(EngineError) in
             for level in all { try script(context, level, observedVanishes) }
         },
-        SuiteCase("isolation: predicates keep their answer from REPEATABLE READ on (PMP)") { context throws(EngineError) in
+        SuiteCase("isolation: predicates keep their answer from REPEATABLE READ on (PMP)") {
+            context throws(EngineError) in
             for level in all { try script(context, level, predicateManyPreceders) }
         },
         SuiteCase("isolation: a lost update fails from REPEATABLE READ on (P4)") { context throws(EngineError) in
             for level in all { try script(context, level, lostUpdate) }
         },
-        SuiteCase("isolation: read skew is excluded from REPEATABLE READ on (G-single)") { context throws(EngineError) in
+        SuiteCase("isolation: read skew is excluded from REPEATABLE READ on (G-single)") {
+            context throws(EngineError) in
             for level in all { try script(context, level, readSkew) }
         },
         SuiteCase("isolation: write skew on rows fails at SERIALIZABLE only (G2-item)") { context throws(EngineError) in
             for level in all { try script(context, level, writeSkewOnRows) }
         },
-        SuiteCase("isolation: write skew on predicates fails at SERIALIZABLE only (G2)") { context throws(EngineError) in
+        SuiteCase("isolation: write skew on predicates fails at SERIALIZABLE only (G2)") {
+            context throws(EngineError) in
             for level in all { try script(context, level, writeSkewOnPredicates) }
         },
         SuiteCase("isolation: serializable transactions on different data, and readers, are left alone") {
@@ -65,7 +68,8 @@ struct Script {
     ) {
         let error = actor.run(step)
         context.expect(
-            error?.state == state, "level \(level.rawValue): expected a failure, got \(error?.message ?? "none")", line: line)
+            error?.state == state, "level \(level.rawValue): expected a failure, got \(error?.message ?? "none")",
+            line: line)
         run(actor, line: line) { (s) throws(EngineError) in try s.rollback() }
     }
     func begin(_ actors: Actor...) {
@@ -78,7 +82,8 @@ struct Script {
         run(actor, line: line) { [context, level, tree] (s) throws(EngineError) in
             let found = try s.get(tree, key)
             context.expect(
-                found == value, "level \(level.rawValue): row \(key) reads \(found ?? 0), not \(value ?? 0)", line: line)
+                found == value, "level \(level.rawValue): row \(key) reads \(found ?? 0), not \(value ?? 0)", line: line
+            )
         }
     }
     func update(_ actor: Actor, _ key: UInt64, _ value: UInt64, line: UInt32 = #line) {

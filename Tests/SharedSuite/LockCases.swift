@@ -9,7 +9,8 @@ func lockCases() -> [SuiteCase] {
         SuiteCase("locks: table modes exclude each other as PostgreSQL's table says") { context throws(EngineError) in
             try withRig(context, tableModes)
         },
-        SuiteCase("locks: a strong lock waits for weak ones taken on the fast path, and later weak ones wait behind it") {
+        SuiteCase("locks: a strong lock waits for weak ones taken on the fast path, and later weak ones wait behind it")
+        {
             context throws(EngineError) in try withRig(context, strongAndWeak)
         },
         SuiteCase("locks: row lock modes exclude each other and writers as PostgreSQL's table says") {
@@ -20,7 +21,8 @@ func lockCases() -> [SuiteCase] {
             try withRig(context, deadlockOfRows)
             try withRig(context, deadlockOfMixedLocks)
         },
-        SuiteCase("locks: a wait ends with NOWAIT, SKIP LOCKED, lock_timeout and cancel") { context throws(EngineError) in
+        SuiteCase("locks: a wait ends with NOWAIT, SKIP LOCKED, lock_timeout and cancel") {
+            context throws(EngineError) in
             try withRig(context, givingUp)
         },
         SuiteCase("locks: rollback to a savepoint releases row locks taken since") { context throws(EngineError) in
@@ -168,7 +170,8 @@ private func deadlockOfRows(_ context: SuiteContext, _ rig: VersionRig, _ tree: 
 }
 
 /// A cycle over a table lock, a row lock and a transaction.
-private func deadlockOfMixedLocks(_ context: SuiteContext, _ rig: VersionRig, _ tree: VersionedTree) throws(EngineError) {
+private func deadlockOfMixedLocks(_ context: SuiteContext, _ rig: VersionRig, _ tree: VersionedTree) throws(EngineError)
+{
     let locks = rig.manager.locks!
     let a = try Actor(rig)
     let b = try Actor(rig)

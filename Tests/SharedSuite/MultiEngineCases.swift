@@ -13,7 +13,8 @@ func multiEngineCases() -> [SuiteCase] {
         SuiteCase("tables: rows keep every value through encoding, also after columns were added and dropped") {
             context throws(EngineError) in try rowCodec(context)
         },
-        SuiteCase("tables: unique indexes refuse duplicates with 23505 and name the key") { context throws(EngineError) in
+        SuiteCase("tables: unique indexes refuse duplicates with 23505 and name the key") {
+            context throws(EngineError) in
             try withTable(context, uniqueness)
         },
         SuiteCase("tables: ON CONFLICT finds the row in the way and undoes the half inserted one") {
@@ -76,14 +77,16 @@ final class TableRig {
     }
 
     static let columns = [
-        StoredColumn(name: Array("a".utf8), type: SQLType(.int4)), StoredColumn(name: Array("b".utf8), type: SQLType(.text)),
+        StoredColumn(name: Array("a".utf8), type: SQLType(.int4)),
+        StoredColumn(name: Array("b".utf8), type: SQLType(.text)),
         StoredColumn(name: Array("c".utf8), type: SQLType(.int8)),
     ]
 
     static func index(_ position: Int, _ id: TreeID, _ root: PageID) -> StoredIndex {
         let a = StoredIndexColumn(position: 0, type: SQLType(.int4))
         let b = StoredIndexColumn(position: 1, type: SQLType(.text))
-        let c = StoredIndexColumn(position: 2, type: SQLType(.int8), isDescending: position == 1, isNullsFirst: position == 1)
+        let c = StoredIndexColumn(
+            position: 2, type: SQLType(.int8), isDescending: position == 1, isNullsFirst: position == 1)
         switch position {
         case 0:
             return StoredIndex(
@@ -116,7 +119,9 @@ final class TableRig {
     }
 
     /// The row of a primary key.
-    func find(_ a: Int32, _ transaction: Transaction? = nil) throws(EngineError) -> (id: UInt64, b: [UInt8]?, c: Int64?)? {
+    func find(_ a: Int32, _ transaction: Transaction? = nil) throws(EngineError) -> (
+        id: UInt64, b: [UInt8]?, c: Int64?
+    )? {
         let transaction = transaction ?? self.transaction
         transaction.beginStatement()
         var bounds = IndexBounds()
@@ -148,7 +153,9 @@ final class TableRig {
             let count = try cursor.next(limit: 100)
             if count == 0 { return result }
             for row in 0..<count {
-                result.append(vector.isNull(row) ? -1 : type.physical == .int32 ? Int64(vector.cell(row).int32) : vector.cell(row).int64)
+                result.append(
+                    vector.isNull(row)
+                        ? -1 : type.physical == .int32 ? Int64(vector.cell(row).int32) : vector.cell(row).int64)
             }
         }
     }
@@ -164,7 +171,9 @@ final class TableRig {
     }
 }
 
-private func withTable(_ context: SuiteContext, _ body: (SuiteContext, TableRig) throws(EngineError) -> Void) throws(EngineError) {
+private func withTable(_ context: SuiteContext, _ body: (SuiteContext, TableRig) throws(EngineError) -> Void)
+    throws(EngineError)
+{
     let rig = try TableRig(context)
     try body(context, rig)
     try rig.transaction.rollback()
@@ -275,6 +284,11 @@ private func uniqueness(_ context: SuiteContext, _ rig: TableRig) throws(EngineE
     _ = try rig.insert(1, "again", 100)
     try t.commit()
     t.begin()
+    context.expectError(.programLimitExceeded) { () throws(EngineError) in
+        _ = try rig.insert(7, String(repeating: "long ", count: 500), 7)
+    }
+    try t.rollback()
+    t.begin()
     context.expect(sameBytes(try rig.find(1)?.b, Array("again".utf8)), "the new row")
     try rig.checkIndexes()
     try t.commit()
@@ -343,19 +357,22 @@ private func indexScans(_ context: SuiteContext, _ rig: TableRig) throws(EngineE
     bounds.reset()
     group.withCell { bounds.equal($0, b) }
     bounds.finish()
-    let inGroup = (0..<500).filter { $0 % 5 == 2 && $0 % 50 != 49 }.map { Int64($0) }
+    var inGroup: [Int64] = []
+    for a in 0..<500 as Range<Int64> where a % 5 == 2 { inGroup.append(a) }
+    let lowGroup = inGroup.filter { $0 <= 400 }
     context.expect(try rig.scan(1, bounds) == inGroup, "c descends as a ascends")
     bounds.reset()
     group.withCell { bounds.equal($0, b) }
     bounds.finish(lower: Cell(Int64(600)), isLowInclusive: true, upper: nil, isHighInclusive: false, c)
-    context.expect(try rig.scan(1, bounds) == inGroup.filter { $0 <= 400 }, "a range of a descending column")
-    context.expect(try rig.scan(1, bounds, indexOnly: true, column: 2) == inGroup.filter { $0 <= 400 }.map { 1000 - $0 }, "from the key")
+    context.expect(try rig.scan(1, bounds) == lowGroup, "a range of a descending column")
+    context.expect(try rig.scan(1, bounds, indexOnly: true, column: 2) == lowGroup.map { 1000 - $0 }, "from the key")
     bounds.reset()
     let three = Datum(text: "group 3")
     three.withCell { bounds.equal($0, b) }
     bounds.isNull(c)
     bounds.finish()
-    context.expect(try rig.scan(1, bounds) == (0..<500).filter { $0 % 10 == 3 && $0 % 50 != 49 }.map { Int64($0) }, "IS NULL")
+    let withoutC: [Int64] = (0..<50).map { Int64($0 * 10 + 3) }
+    context.expect(try rig.scan(1, bounds) == withoutC, "IS NULL")
     bounds.reset()
     bounds.equal(nil, b)
     bounds.finish()
@@ -494,7 +511,8 @@ private func randomTable(_ context: SuiteContext, _ rig: TableRig) throws(Engine
                 case 2:
                     if let row = try rig.find(a) {
                         t.beginStatement()
-                        let text = random.next(below: 9) == 0 ? String(repeating: "long ", count: 700) : "text \(c % 11)"
+                        let text =
+                            random.next(below: 9) == 0 ? String(repeating: "long ", count: 199) : "text \(c % 11)"
                         context.expect(try rig.writer.update(row.id, rig.row(a, text, c), t) == .done, "update")
                         model[a] = c
                     } else {

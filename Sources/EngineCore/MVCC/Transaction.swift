@@ -26,7 +26,7 @@ package struct Savepoint: BitwiseCopyable, Sendable {
 
 /// What becomes of a tree at the end of the transaction.
 struct TreeAction {
-    enum When: UInt8 { case atCommit, atAbort }
+    enum When: UInt8 { case atCommit, atAbort, usableAtCommit }
     var tree: VersionedTree
     var when: When
 }
@@ -229,6 +229,23 @@ package final class Transaction: @unchecked Sendable {
     package func created(_ tree: VersionedTree) { treeActions.append(TreeAction(tree: tree, when: .atAbort)) }
     /// Commit drops the tree, once no older snapshot is left.
     package func dropping(_ tree: VersionedTree) { treeActions.append(TreeAction(tree: tree, when: .atCommit)) }
+
+    /// The tree of an index was filled from rows that exist: only from this commit on are all versions that a snapshot can
+    /// see in it. Until then only the transaction itself uses it. 53200.
+    package func built(_ tree: VersionedTree) throws(EngineError) {
+        if slot == nil { try manager.start(self) }
+        tree.builtAt.store(manager.log.durableLSN.rawValue, ordering: .relaxed)
+        tree.builder.store(id.rawValue, ordering: .relaxed)
+        tree.usableFrom.store(UInt64.max, ordering: .releasing)
+        treeActions.append(TreeAction(tree: tree, when: .usableAtCommit))
+    }
+
+    /// Before the commit can be seen: from when the trees it built can be used.
+    func publishBuiltTrees(_ end: UInt64) {
+        for action in treeActions where action.when == .usableAtCommit {
+            action.tree.usableFrom.store(end, ordering: .releasing)
+        }
+    }
 
     func runTreeActions(_ when: TreeAction.When, end: UInt64) {
         for action in treeActions where action.when == when {

@@ -161,6 +161,7 @@ package final class TransactionManager: @unchecked Sendable {
             end = appendCommit(transaction, slot)
         }
         transaction.markEnding()
+        transaction.publishBuiltTrees(end)
         let ending = leave(transaction, end: end)
         // What it read no longer matters, so it does not hold the horizon while it waits for the device.
         transaction.worker.pointee.snapshots.release(transaction.snapshotNode)

@@ -15,6 +15,10 @@ package final class VersionedTree: @unchecked Sendable {
     /// Explicit row locks exist here: keys are rowids.
     package let isTable: Bool
     private let dropped = Atomic<Bool>(false)
+    // See `Transaction.built`.
+    let usableFrom = Atomic<UInt64>(0)
+    let builder = Atomic<UInt64>(0)
+    let builtAt = Atomic<UInt64>(0)
 
     /// `isTable`: keys are eight-byte rowids, which explicit row locks name.
     package init(_ tree: BTree, _ manager: TransactionManager, isTable: Bool) {
@@ -25,6 +29,14 @@ package final class VersionedTree: @unchecked Sendable {
 
     package var id: TreeID { tree.treeID }
     package var isDropped: Bool { dropped.load(ordering: .acquiring) }
+
+    /// False if the tree was built from newer rows than the view may see, and lacks the versions that it would.
+    @inline(__always) package func isUsable(_ view: ReadView) -> Bool {
+        view.snapshot >= usableFrom.load(ordering: .acquiring) || isUsableToBuilder(view)
+    }
+    private func isUsableToBuilder(_ view: ReadView) -> Bool {
+        view.owner == builder.load(ordering: .relaxed) && view.snapshot >= builtAt.load(ordering: .relaxed)
+    }
 
     /// Gives all pages back. Nobody may use the tree any more but purges, which find it dropped.
     func drop() throws(EngineError) {

@@ -72,6 +72,12 @@ extension VersionedTree {
         _ policy: LockWaitPolicy = .wait
     ) throws(EngineError) -> InsertResult {
         if transaction.slot == nil { try manager.start(transaction) }
+        if key.count > TreePage.maxKeyByteCount {
+            throw EngineError(
+                .programLimitExceeded,
+                "index row size \(key.count) exceeds btree maximum \(TreePage.maxKeyByteCount)",
+                hint: "Values larger than 1/4 of a page cannot be indexed.")
+        }
         if !BTree.mustSpill(keyByteCount: key.count, payloadByteCount: payload.count) {
             return try insert(key, payload, isSpilled: false, transaction, policy)
         }

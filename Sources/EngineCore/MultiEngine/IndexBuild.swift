@@ -2,7 +2,7 @@
 //
 // The builder holds a lock that keeps writers out (SHARE), so every row's newest version is committed or the builder's own,
 // and only newest versions are indexed. Each entry takes over its row's writer, so that it is visible to whom the row is.
-// Snapshots older than the build may see older versions, which the index does not have: they are refused (`usableFrom`).
+// Snapshots older than the build may see older versions, which the index does not have: they are refused (`VersionedTree.isUsable`).
 //
 // Entries are collected up to a memory limit, sorted, and inserted in order; a table with more goes in several runs. The
 // inserts are system records without undo: if the transaction does not commit, the whole tree is dropped.
@@ -69,7 +69,6 @@ extension TableStore {
     package func buildIndex(_ position: Int, _ transaction: Transaction) throws(EngineError) {
         let index = definition.indexes[position]
         let tree = indexes[position]
-        tree.usableFrom.store(engine.log.durableLSN.rawValue, ordering: .releasing)
         var run = EntryRun()
         var key = ByteBuffer()
         var copy = RowCopy()
@@ -77,7 +76,12 @@ extension TableStore {
         let view = transaction.newestView
         var cursor = Cursor(rows.versions.tree)
         try cursor.seekFirst()
+        var isEmpty = true
         while try cursor.next() {
+            if isEmpty {
+                isEmpty = false
+                try transaction.built(tree.versions)
+            }
             if Fiber.isInterrupted {
                 throw EngineError(.queryCanceled, "canceling statement due to user request")
             }
@@ -94,7 +98,8 @@ extension TableStore {
                 let name = String(decoding: index.name, as: UTF8.self)
                 throw EngineError(
                     .programLimitExceeded,
-                    "index row size \(key.count) exceeds btree version 4 maximum \(TreePage.maxKeyByteCount) for index \"\(name)\"")
+                    "index row size \(key.count) exceeds btree version 4 maximum \(TreePage.maxKeyByteCount) for index \"\(name)\""
+                )
             }
             let writer = RowHeader.writer(payload.baseAddress.unsafelyUnwrapped)
             _ = run.append(key.bytes, isRowIDInKey: isInKey, writer: writer, rowID: rowID)

@@ -15,8 +15,6 @@ package final class OpenTree: @unchecked Sendable {
     let nextRowID = Atomic<UInt64>(0)
     /// Tables: rows inserted less rows deleted since open, uncommitted ones too: what autovacuum-like work goes by.
     package let changeBalance = Atomic<Int>(0)
-    /// Indexes: snapshots older than this cannot use it, as it was built from newer rows only.
-    package let usableFrom = Atomic<UInt64>(0)
     init(_ versions: VersionedTree) { self.versions = versions }
 }
 

@@ -76,7 +76,7 @@ package final class TableStore: @unchecked Sendable {
     /// 40001 if the index was built after the view's snapshot was taken.
     @inline(__always)
     func checkUsable(_ index: Int, _ view: ReadView) throws(EngineError) {
-        if view.snapshot >= indexes[index].usableFrom.load(ordering: .acquiring) { return }
+        if indexes[index].versions.isUsable(view) { return }
         throw EngineError(
             .serializationFailure, "could not serialize access due to concurrent index creation",
             hint: "The transaction might succeed if retried.")
