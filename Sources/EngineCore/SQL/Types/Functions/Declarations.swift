@@ -13,5 +13,6 @@ extension FunctionRegistry {
         declarePatterns()
         declareSetFunctions()
         declareText()
+        declareArrays()
     }
 }
