@@ -4,9 +4,12 @@ import Platform
 
 package enum TypeNames {
     /// `integer`, `character varying(10)`, `numeric(10,2)[]`…; nil for types not built in.
-    package static func format(_ type: TypeOID, typmod: Int32 = -1) -> [UInt8]? {
+    /// `isModified` false: no modifier was asked about, so `character` may stand for char of any length.
+    package static func format(_ type: TypeOID, typmod: Int32 = -1, isModified: Bool = false) -> [UInt8]? {
         guard let info = TypeTable.builtin.info(type) else { return nil }
-        if info.isArray { return format(info.element, typmod: typmod).map { $0 + Array("[]".utf8) } }
+        if info.isArray {
+            return format(info.element, typmod: typmod, isModified: isModified).map { $0 + Array("[]".utf8) }
+        }
         var text = ByteBuffer(capacity: 32)
         switch type {
         case .bool: text.append("boolean")
@@ -18,8 +21,8 @@ package enum TypeNames {
         case .char: text.append("\"char\"")
         case .any: text.append("\"any\"")
         case .bpchar:
-            // Without a modifier `character` would mean `character(1)`.
-            text.append(typmod >= 0 ? "character" : "bpchar")
+            // `character` alone would be read back as `character(1)`.
+            text.append(isModified && typmod < 0 ? "bpchar" : "character")
             appendLength(typmod, to: &text)
         case .varchar:
             text.append("character varying")

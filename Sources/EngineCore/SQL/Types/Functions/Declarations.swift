@@ -14,5 +14,9 @@ extension FunctionRegistry {
         declareSetFunctions()
         declareText()
         declareArrays()
+        declareEncodings()
+        declareNumerics()
+        declareMath()
+        declareSystem()
     }
 }
