@@ -1,3 +1,62 @@
-// Puts the modules together.
+// The whole engine on one platform: start it, serve, stop when asked.
 
+import Fibers
 import Platform
+import PostgresWire
+import Runtime
+
+package struct ServeOptions: Sendable {
+    package var engine = EngineOptions()
+    package var address = "127.0.0.1:5432"
+    package init() {}
+}
+
+/// Opens the device and serves until the platform asks for an end; then stops cleanly.
+package final class EngineCore: @unchecked Sendable {
+    private let scheduler: Scheduler
+    private let options: ServeOptions
+    private var failure: EngineError?
+    /// Bytes of a fiber's stack: the parser's and planner's depth bounds fit it.
+    private static let stackByteCount = 512 << 10
+
+    package init(platform: any Platform, options: ServeOptions) {
+        self.options = options
+        scheduler = Scheduler(
+            platform: platform, stackByteCount: Self.stackByteCount,
+            maxFibersPerWorker: options.engine.sessionLimit + 128)
+    }
+
+    /// Returns after a clean stop. `announce` is told the address once connections are accepted. Errors: those of opening.
+    package func serve(announce: @escaping (String) -> Void) throws(EngineError) {
+        try scheduler.run { [self] in
+            do throws(EngineError) {
+                try serveInFiber(announce)
+            } catch {
+                failure = error
+            }
+            scheduler.stop()
+        }
+        if let failure { throw failure }
+    }
+
+    private func serveInFiber(_ announce: (String) -> Void) throws(EngineError) {
+        try refuseOpenAddress(options.address)
+        let engine = try Engine.open(options.engine)
+        let server = Server(engine: engine, sessionLimit: options.engine.sessionLimit)
+        let bound = try server.listen(options.address)
+        announce(bound)
+        _ = Completion.wait { tag in scheduler.platform.queueStopRequest(Fiber.core, tag: tag) }
+        scheduler.platform.log("stopping")
+        server.stop()
+        try engine.close()
+    }
+
+    /// Until passwords exist, only the machine itself may connect.
+    private func refuseOpenAddress(_ address: String) throws(EngineError) {
+        let bytes = Array(address.utf8)
+        for local in ["127.", "localhost:"] where bytes.starts(with: Array(local.utf8)) { return }
+        throw EngineError(
+            .featureNotSupported, "refusing to listen on \(address): there are no passwords yet",
+            hint: "Listen on a loopback address, such as 127.0.0.1:5432.")
+    }
+}

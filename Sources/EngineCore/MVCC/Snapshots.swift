@@ -88,7 +88,7 @@ package struct SnapshotHold: ~Copyable {
     /// Sees what the statement that took it saw.
     package let view: ReadView
 
-    init(of transaction: Transaction) {
+    package init(of transaction: Transaction) {
         node = .allocate(capacity: 1)
         node.initialize(to: SnapshotNode())
         worker = transaction.worker

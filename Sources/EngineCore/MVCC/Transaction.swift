@@ -160,13 +160,16 @@ package final class Transaction: @unchecked Sendable {
 
     /// Makes the changes durable and then visible. Returns when they are. 40001 if serializable validation fails – the
     /// transaction is then still active, and the caller rolls it back.
-    package func commit() throws(EngineError) {
+    /// `whenVisible` is called once they are, before any lock is released: what others cache of the catalog is invalidated
+    /// there.
+    package func commit(whenVisible: (() -> Void)? = nil) throws(EngineError) {
         assert(state == .active)
         if slot != nil {
             try manager.commit(self)
         } else {
             runTreeActions(.atCommit, end: manager.log.durableLSN.rawValue)
         }
+        whenVisible?()
         finish()
     }
 

@@ -10,6 +10,13 @@ package struct ParsedStatement: Sendable {
     package var end: Int
     /// Largest `$n` in the statement, 0 if none.
     package var parameterCount: Int
+
+    package init(statement: Statement, start: Int, end: Int, parameterCount: Int) {
+        self.statement = statement
+        self.start = start
+        self.end = end
+        self.parameterCount = parameterCount
+    }
 }
 
 package indirect enum Statement: Sendable {

@@ -1,0 +1,50 @@
+# The two commands a user needs are `make run` and `make test`; `make help` lists the rest.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+DISK ?= dbkernel.disk
+DISK_SIZE ?= 16G
+LISTEN ?= 127.0.0.1:5432
+MEMORY ?= 1G
+RELEASE := .build/release/dbkernel-sim
+METAL_FLAGS := -c release --triple x86_64-unknown-none-elf --toolset boot/toolset.json --scratch-path .build-metal
+WARNINGS := $(if $(CI),-Xswiftc -warnings-as-errors)
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+deps: ## install what building and running needs
+	@scripts/install build
+
+deps-test: ## install what the tests need besides
+	@scripts/install build test
+
+deps-bench: ## install the peers that the benchmarks compare with
+	@scripts/install build test bench
+
+build: deps ## release build of dbkernel-sim
+	swift build -c release --product dbkernel-sim
+
+run: build ## serve on $(LISTEN) with the disk file $(DISK)
+	$(RELEASE) serve --disk $(DISK) --disk-size $(DISK_SIZE) --listen $(LISTEN) --memory $(MEMORY)
+
+test: deps-test lint kernel-check ## everything: lint, bare-metal compile, unit and shared suites, system tests
+	swift build $(WARNINGS) --build-tests
+	swift test --skip-build --no-parallel
+	swift build -c release $(WARNINGS) --product dbkernel-sim
+	$(RELEASE) selftest
+	scripts/system-tests $(RELEASE)
+
+kernel-check: deps ## compile every EngineCore module as Embedded Swift for Ring 0
+	swift build $(METAL_FLAGS) --target EngineCore
+
+bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; writes docs/benchmarks.md's tables
+	scripts/bench $(RELEASE)
+
+lint: ## swift format, strict
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+
+clean: ## remove build products
+	rm -rf .build .build-metal
+
+.PHONY: help deps deps-test deps-bench build run test kernel-check bench lint clean

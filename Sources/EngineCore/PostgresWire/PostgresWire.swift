@@ -1,3 +1,0 @@
-// Protocol 3.0.
-
-import Platform

@@ -1,0 +1,96 @@
+// The catalog's tree as one session's transaction sees it: the newest committed descriptors and its own changes.
+
+import BTree
+import MVCC
+import Platform
+import SQL
+
+final class CatalogTree: CatalogStorage {
+    private let tree: VersionedTree
+    private let transaction: Transaction
+    private unowned let engine: Engine
+    private var copy = RowCopy()
+    private var payload: [UInt8] = []
+
+    init(_ tree: VersionedTree, _ transaction: Transaction, _ engine: Engine) {
+        self.tree = tree
+        self.transaction = transaction
+        self.engine = engine
+    }
+
+    /// Reads follow undo memory, which a registered snapshot keeps: any one of this transaction will do, as all others it
+    /// takes are newer.
+    private func ensureSnapshot() {
+        if !transaction.hasSnapshot { transaction.beginStatement() }
+    }
+
+    func read(_ key: [UInt8]) throws(EngineError) -> [UInt8]? {
+        ensureSnapshot()
+        let isThere = try key.withBytes { (raw) throws(EngineError) in
+            try tree.readNewest(raw, transaction, into: &copy)
+        }
+        return isThere ? [UInt8](copy.row) : nil
+    }
+
+    func scan(
+        _ prefix: [UInt8], _ body: (_ key: [UInt8], _ value: [UInt8]) throws(EngineError) -> Void
+    ) throws(EngineError) {
+        ensureSnapshot()
+        var cursor = Cursor(tree.tree)
+        let view = transaction.newestView
+        try prefix.withBytes { (raw) throws(EngineError) in try cursor.seek(TreeKey(raw)) }
+        while try cursor.next() {
+            let key = [UInt8](cursor.key)
+            guard key.starts(with: prefix) else { return }
+            guard let found = view.version(cursor.payload, isSpilled: cursor.isSpilled) else { continue }
+            let value = found.isSpilled ? [UInt8](try tree.readSpilled(found, into: &copy)) : [UInt8](found.row)
+            try body(key, value)
+        }
+    }
+
+    private func compose(_ value: [UInt8]) {
+        payload.removeAll(keepingCapacity: true)
+        payload.append(contentsOf: [UInt8](repeating: 0, count: RowHeader.byteCount))
+        payload.append(contentsOf: value)
+    }
+
+    func insert(_ key: [UInt8], _ value: [UInt8]) throws(EngineError) -> Bool {
+        compose(value)
+        let result = try key.withBytes { (raw) throws(EngineError) in
+            try payload.withMutableBytes { (bytes) throws(EngineError) in
+                try tree.insert(raw, bytes, transaction)
+            }
+        }
+        return result == .inserted
+    }
+
+    func update(_ key: [UInt8], _ value: [UInt8]) throws(EngineError) {
+        compose(value)
+        let result = try key.withBytes { (raw) throws(EngineError) in
+            try payload.withMutableBytes { (bytes) throws(EngineError) in
+                try tree.update(raw, bytes, transaction, changesKey: true, expected: .any)
+            }
+        }
+        guard result == .done else { throw Self.concurrent }
+    }
+
+    func delete(_ key: [UInt8]) throws(EngineError) {
+        let result = try key.withBytes { (raw) throws(EngineError) in
+            try tree.delete(raw, transaction, expected: .any)
+        }
+        guard result == .done else { throw Self.concurrent }
+    }
+
+    /// As PostgreSQL words it for its own catalogs.
+    private static var concurrent: EngineError { EngineError(.internalError, "tuple concurrently updated") }
+
+    func newObjectID() throws(EngineError) -> ObjectID { try engine.newObjectID() }
+
+    func lock(
+        database: ObjectID, relation: ObjectID, mode: TableLockMode, noWait: Bool
+    ) throws(EngineError) {
+        let granted = try engine.transactions.locks.lockTable(
+            transaction, relation, TableLock(rawValue: mode.rawValue) ?? .accessExclusive, noWait ? .noWait : .wait)
+        if !granted { throw EngineError(.lockNotAvailable, "could not obtain lock on relation \(relation)") }
+    }
+}

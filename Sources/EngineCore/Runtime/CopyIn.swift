@@ -1,0 +1,185 @@
+// COPY … FROM STDIN: records into vectors, vectors into the table, 1,024 rows at a time.
+
+import Fibers
+import Platform
+import QueryExec
+import SQL
+import SQLSyntax
+import SQLTypes
+
+extension Session {
+    func copy(_ plan: CopyPlan, _ statement: PreparedStatement) throws(EngineError) -> CommandTag {
+        for lock in plan.locks {
+            try catalog.storage.lock(
+                database: catalog.database, relation: lock.relation, mode: lock.mode, noWait: false)
+        }
+        if plan.catalogVersion != catalog.version { try self.plan(statement) }
+        guard case .copy(let plan) = statement.planned else {
+            throw EngineError(.internalError, "a COPY was planned as something else")
+        }
+        transaction.beginStatement()
+        let count = plan.isFrom ? try copyIn(plan) : try copyOut(plan)
+        return CommandTag("COPY", count)
+    }
+
+    private func copyIn(_ plan: CopyPlan) throws(EngineError) -> Int64 {
+        if transaction.isReadOnly {
+            throw EngineError(.readOnlySQLTransaction, "cannot execute COPY FROM in a read-only transaction")
+        }
+        let context = makeExecutionContext()
+        prepareContext(context, [])
+        let target = try CopyTarget(plan, context, tables)
+        try port.beginCopy(isFrom: true, columnCount: plan.columns.count, isBinary: plan.options.format == .binary)
+        if plan.options.format == .binary {
+            let reader = CopyBinaryReader(plan, target, evaluation)
+            while let piece = try port.receiveCopyData() { try reader.feed(piece) }
+            try reader.finish()
+        } else {
+            let reader = CopyTextReader(plan, target, evaluation)
+            while let piece = try port.receiveCopyData() { try reader.feed(piece) }
+            try reader.finish()
+        }
+        return target.finish()
+    }
+}
+
+/// Collects rows in vectors, one per column of the stream, and hands them on when they are full.
+final class CopyBatch {
+    let vectors: [Vector]
+    private(set) var rowCount = 0
+    private let target: CopyTarget
+
+    init(_ plan: CopyPlan, _ target: CopyTarget) {
+        vectors = plan.columns.map { Vector($0.type) }
+        self.target = target
+    }
+
+    @inline(__always) var row: Int { rowCount }
+
+    @inline(__always) func endRow() throws(EngineError) {
+        rowCount += 1
+        if rowCount == vectorCapacity { try flush() }
+    }
+
+    func flush() throws(EngineError) {
+        if rowCount == 0 { return }
+        try target.insert(vectors, count: rowCount)
+        for vector in vectors { vector.reset() }
+        rowCount = 0
+        Fiber.yieldIfDue()
+        if Fiber.isInterrupted { throw EngineError(.queryCanceled, "canceling statement due to user request") }
+    }
+}
+
+/// Text and CSV.
+final class CopyTextReader {
+    private let plan: CopyPlan
+    private let batch: CopyBatch
+    private let evaluation: EvaluationContext
+    private var lines: CopyLines
+    private var isHeaderNext: Bool
+
+    init(_ plan: CopyPlan, _ target: CopyTarget, _ evaluation: EvaluationContext) {
+        self.plan = plan
+        self.evaluation = evaluation
+        batch = CopyBatch(plan, target)
+        lines = CopyLines(plan.options)
+        isHeaderNext = plan.options.hasHeader
+    }
+
+    func feed(_ piece: UnsafeRawBufferPointer) throws(EngineError) {
+        try lines.feed(piece) { (lines, record) throws(EngineError) in try self.add(&lines, record) }
+    }
+
+    func finish() throws(EngineError) {
+        try lines.finish { (lines, record) throws(EngineError) in try self.add(&lines, record) }
+        try batch.flush()
+    }
+
+    private func add(_ lines: inout CopyLines, _ record: UnsafeRawBufferPointer) throws(EngineError) {
+        try UTF8Validation.check(record)
+        try lines.split(record)
+        if isHeaderNext {
+            isHeaderNext = false
+            if plan.options.matchesHeader { try matchHeader(lines, record) }
+            return
+        }
+        let columnCount = plan.columns.count
+        guard lines.fields.count == columnCount else {
+            if lines.fields.count > columnCount {
+                throw EngineError(.badCopyFileFormat, "extra data after last expected column")
+            }
+            let name = String(decoding: plan.columns[lines.fields.count].name, as: UTF8.self)
+            throw EngineError(.badCopyFileFormat, "missing data for column \"\(name)\"")
+        }
+        for column in 0..<columnCount {
+            let field = lines.fields[column]
+            if field.isNull {
+                batch.vectors[column].setNull(batch.row)
+            } else if field.isUnescaped {
+                try lines.scratch.withBytes { (scratch) throws(EngineError) in
+                    try store(UnsafeRawBufferPointer(rebasing: scratch[field.offset..<field.offset + field.count]), column)
+                }
+            } else {
+                try store(UnsafeRawBufferPointer(rebasing: record[field.offset..<field.offset + field.count]), column)
+            }
+        }
+        try batch.endRow()
+    }
+
+    private func matchHeader(_ lines: borrowing CopyLines, _ record: UnsafeRawBufferPointer) throws(EngineError) {
+        guard lines.fields.count == plan.columns.count else {
+            throw EngineError(
+                .badCopyFileFormat,
+                "wrong number of fields in header line: got \(lines.fields.count), expected \(plan.columns.count)")
+        }
+        for (index, field) in lines.fields.enumerated() {
+            let bytes =
+                field.isUnescaped
+                ? Array(lines.scratch[field.offset..<field.offset + field.count])
+                : [UInt8](record[field.offset..<field.offset + field.count])
+            guard bytes == plan.columns[index].name else {
+                throw EngineError(
+                    .badCopyFileFormat,
+                    "column name mismatch in header line field \(index + 1): got \"\(String(decoding: bytes, as: UTF8.self))\", expected \"\(String(decoding: plan.columns[index].name, as: UTF8.self))\""
+                )
+            }
+        }
+    }
+
+    /// Converts one field into its vector: integers and text here, the rest through their input functions.
+    @inline(__always)
+    private func store(_ bytes: UnsafeRawBufferPointer, _ column: Int) throws(EngineError) {
+        let type = plan.columns[column].type
+        let vector = batch.vectors[column]
+        switch type.oid.rawValue {
+        case 23:
+            if let value = shortInteger(bytes) {
+                return vector.setCell(batch.row, Cell(Int32(truncatingIfNeeded: value)))
+            }
+        case 20:
+            if let value = shortInteger(bytes) { return vector.setCell(batch.row, Cell(Int64(value))) }
+        case 25:
+            return try vector.setBytes(batch.row, bytes)
+        default: break
+        }
+        try vector.setDatum(batch.row, try TypeIO.input(bytes, type, evaluation))
+    }
+
+    /// A plain decimal of up to nine digits; nil for anything else, which the type's input function judges.
+    @inline(__always)
+    private func shortInteger(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        var index = 0
+        let isNegative = bytes.count > 1 && bytes[0] == 0x2D
+        if isNegative { index = 1 }
+        guard bytes.count > index, bytes.count - index <= 9 else { return nil }
+        var value = 0
+        while index < bytes.count {
+            let digit = bytes[index] &- 0x30
+            guard digit <= 9 else { return nil }
+            value = value * 10 + Int(digit)
+            index += 1
+        }
+        return isNegative ? -value : value
+    }
+}

@@ -1,0 +1,149 @@
+// From a device to a running engine: find or make the superblock, repair torn pages, recover the log, open the trees.
+//
+// Order matters. Torn pages are restored before recovery reads them. Recovery makes the boot count durable before anything
+// bears it, needs the pool, and yields the page map, which only redo has completed.
+
+import ArenaAlloc
+import AsyncIO
+import BTree
+import BufferPool
+import DirectStorage
+import Fibers
+import LayoutManager
+import MVCC
+import MultiEngine
+import Platform
+import SQL
+import WALEngine
+
+/// What `Engine` is made of.
+struct EngineParts {
+    let scheduler: Scheduler
+    let superblocks: SuperblockStore
+    let log: Log
+    let pool: BufferPool
+    let allocator: PageAllocator
+    let transactions: TransactionManager
+    let storage: StorageEngine
+    let checkpointer: Checkpointer
+    let catalogTree: OpenTree
+    let sequenceTree: OpenTree
+}
+
+extension Engine {
+    /// Superblock roots.
+    enum Root {
+        // A tree's id; its root page is in the next one.
+        static let catalogTree = 0
+        static let objectIDs = 2
+        static let sequenceTree = 3
+    }
+
+    /// Opens the device, formatting it if it is all zeros. By a fiber. Errors: what is wrong with the device (XX001,
+    /// 55006, 53100), the memory (53200) or the log.
+    package static func open(_ options: EngineOptions) throws(EngineError) -> Engine {
+        let scheduler = Fiber.scheduler
+        let platform = scheduler.platform
+        let memory = try MemoryPlan(options.memoryByteCount)
+        let io = BlockIO(scheduler: scheduler)
+        let superblocks = try openSuperblock(io, platform, options)
+        let found = superblocks.current
+        let isNew = found.bootCount == 0
+        if DoubleWrite.isNeeded(io.geometry) {
+            let report = try DoubleWrite.recover(io: io, superblock: found, platform: platform)
+            if !report.restored.isEmpty { platform.log("restored \(report.restored.count) torn pages") }
+        }
+        let layout = found.layout
+        let log = try Log(
+            scheduler: scheduler, io: io, zone: LogZone(offset: layout.walOffset, byteCount: layout.walByteCount),
+            ringByteCount: memory.logRing)
+        let pool = try BufferPool(
+            scheduler: scheduler, io: io, log: log, layout: layout, checksum: found.pageChecksum,
+            frameCount: memory.pool / pageSize)
+        try pool.start()
+        if isNew {
+            try formatMap(
+                pool, ExtentGeometry(firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.dataPageCount))
+        }
+        var recovery = Recovery(superblock: superblocks, pool: pool, log: log)
+        let (report, allocator) = try recovery.run()
+        if !isNew { announce(report, platform, scheduler.workerCount) }
+        var transactionOptions = TransactionManager.Options()
+        transactionOptions.undoByteLimit = memory.undo
+        transactionOptions.sessionLimit = options.sessionLimit + 8
+        let transactions = try TransactionManager(
+            scheduler: scheduler, log: log, bootCount: superblocks.current.bootCount, options: transactionOptions)
+        let storage = StorageEngine(
+            pool: pool, log: log, allocator: allocator, transactions: transactions,
+            nextTreeID: (allocator.owners.map { $0.rawValue }.max() ?? 0) + 1)
+        try transactions.start()
+        let checkpointer = Checkpointer(log: log, pool: pool, superblock: superblocks, transactions: transactions)
+        try checkpointer.start()
+        let catalogTree = try openTree(storage, superblocks, Root.catalogTree)
+        let sequenceTree = try openTree(storage, superblocks, Root.sequenceTree)
+        let parts = EngineParts(
+            scheduler: scheduler, superblocks: superblocks, log: log, pool: pool, allocator: allocator,
+            transactions: transactions, storage: storage, checkpointer: checkpointer, catalogTree: catalogTree,
+            sequenceTree: sequenceTree)
+        let engine = try Engine(parts, options)
+        if isNew { try engine.bootstrap() }
+        return engine
+    }
+
+    private static func openSuperblock(
+        _ io: BlockIO, _ platform: any Platform, _ options: EngineOptions
+    ) throws(EngineError) -> SuperblockStore {
+        if try SuperblockStore.readCopies(io: io, platform: platform).allSatisfy({ $0 == .zero }) {
+            platform.log("formatting the device")
+            return try Formatter.format(
+                io: io, platform: platform, options: LayoutOptions(walByteCount: options.logByteCount))
+        }
+        return try SuperblockStore.open(io: io, platform: platform)
+    }
+
+    /// The pages of an empty map. Before the first checkpoint they are on the device only: written and flushed here.
+    private static func formatMap(_ pool: BufferPool, _ geometry: ExtentGeometry) throws(EngineError) {
+        for index in 0..<geometry.mapPageCount {
+            let page = PageID(geometry.firstMapPage.rawValue + UInt64(index))
+            try pool.latchNew(page)
+            PageAllocator.formatMapPage(index, geometry, into: pool.pointer(page))
+            pool.markDirty(page, recLSN: .zero)
+            pool.unlatchExclusive(page)
+        }
+        try pool.flushAll()
+    }
+
+    private static func announce(_ report: RecoveryReport, _ platform: any Platform, _ cores: Int) {
+        if report.wasCleanShutdown {
+            platform.log("clean shutdown found: no recovery")
+            return
+        }
+        platform.log(
+            "recovery: \(report.logByteCount) bytes of log, \(report.recordCount) records, \(report.appliedCount) changes "
+                + "redone, \(report.loserCount) transactions undone in \(report.redoTime.rawValue / 1_000_000) + "
+                + "\(report.undoTime.rawValue / 1_000_000) ms; "
+                + "\(report.redoRate(coreCount: cores) / 1_000_000) MB of log per second and core")
+    }
+
+    /// The tree that a superblock root names, made at the first start.
+    private static func openTree(
+        _ storage: StorageEngine, _ superblocks: SuperblockStore, _ root: Int
+    ) throws(EngineError) -> OpenTree {
+        let roots = superblocks.current.roots
+        if roots[root] != 0 {
+            return storage.tree(TreeID(UInt32(roots[root])), root: PageID(roots[root + 1]), isTable: false)
+        }
+        let transaction = try storage.transactions.makeTransaction()
+        defer { storage.transactions.close(transaction) }
+        transaction.begin()
+        let tree = try storage.createTree(transaction, isTable: false)
+        try transaction.commit()
+        // Durable before the superblock names it.
+        try storage.log.waitDurable(storage.log.insertLSN)
+        try superblocks.update {
+            $0.roots[root] = UInt64(tree.versions.id.rawValue)
+            $0.roots[root + 1] = tree.versions.tree.root.rawValue
+        }
+        return tree
+    }
+}

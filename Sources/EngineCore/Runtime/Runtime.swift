@@ -1,3 +1,0 @@
-// Instances: create, open, stop, drop, recover.
-
-import Platform

@@ -1,0 +1,94 @@
+// `dbkernel-sim serve`: the database.
+
+import ArgumentParser
+import EngineCore
+import Glibc
+import HostPlatform
+import Platform
+import Runtime
+
+struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Serves a disk to PostgreSQL clients.",
+        discussion: """
+            Creates the disk file if it is missing. Prints 'ready: ADDRESS' when it accepts connections; stops cleanly on \
+            SIGINT and SIGTERM.
+            """)
+
+    @Option(help: "Disk file or block device.")
+    var disk: String
+
+    @Option(help: "Size of the disk file if it is created, or grown to if it is smaller.")
+    var diskSize = ByteCount(16 << 30)
+
+    @Option(help: "Address to listen on; port 0 picks one.")
+    var listen = "127.0.0.1:5432"
+
+    @Option(help: "Memory for everything: cache, log, undo, queries.")
+    var memory = ByteCount(1 << 30)
+
+    @Option(help: "Cores to use; all by default.")
+    var cores: Int = 0
+
+    @Option(help: "Size of the log zone when a disk is formatted; by default an eighth of it, at most 2G.")
+    var logSize: ByteCount?
+
+    @Flag(help: "Use threads and epoll instead of io_uring.")
+    var fallback = false
+
+    func run() throws {
+        setvbuf(stdout, nil, _IOLBF, 0)
+        do throws(EngineError) {
+            let platform = try HostPlatform(
+                options: .init(
+                    diskPath: disk, diskByteCount: UInt64(diskSize.value), createIfMissing: true, cores: cores,
+                    forceFallback: fallback, takesSignals: true))
+            var options = ServeOptions()
+            options.address = listen
+            options.engine.memoryByteCount = memory.value
+            options.engine.logByteCount = logSize.map { UInt64($0.value) }
+            try EngineCore(platform: platform, options: options).serve { print("ready: \($0)") }
+        } catch {
+            throw Failure.report(error)
+        }
+    }
+}
+
+/// Errors of the engine on the command line: PostgreSQL's words, and an exit status.
+enum Failure {
+    static func report(_ error: EngineError) -> ExitCode {
+        var text = "error: \(error.message)\n"
+        if let detail = error.detail { text += "detail: \(detail)\n" }
+        if let hint = error.hint { text += "hint: \(hint)\n" }
+        text += "state: \(String(decoding: error.state.bytes, as: UTF8.self))\n"
+        fputs(text, stderr)
+        return ExitCode(1)
+    }
+}
+
+/// A size as people write it: 512M, 16G, 4096.
+struct ByteCount: ExpressibleByArgument {
+    let value: Int
+
+    init(_ value: Int) { self.value = value }
+
+    init?(argument: String) {
+        var digits = argument.lowercased()
+        if digits.hasSuffix("b") { digits.removeLast() }
+        if digits.hasSuffix("i") { digits.removeLast() }
+        var shift = 0
+        for (suffix, bits) in [("k", 10), ("m", 20), ("g", 30), ("t", 40)] where digits.hasSuffix(suffix) {
+            digits.removeLast()
+            shift = bits
+        }
+        guard let number = Int(digits), number > 0, number <= Int.max >> shift else { return nil }
+        value = number << shift
+    }
+
+    var defaultValueDescription: String {
+        for (suffix, bits) in [("G", 30), ("M", 20), ("K", 10)] where value % (1 << bits) == 0 {
+            return "\(value >> bits)\(suffix)"
+        }
+        return "\(value)"
+    }
+}
