@@ -20,9 +20,7 @@ package func allCases() -> [SuiteCase] {
     cases += btreePageCases()
     cases += btreeCases()
     cases += mvccCases()
-    cases += isolationCases()
-    cases += lockCases()
-    cases += multiEngineCases()
+    cases += recoveryCases()
     return cases
 }
 

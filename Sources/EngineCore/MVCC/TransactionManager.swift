@@ -152,7 +152,7 @@ package final class TransactionManager: @unchecked Sendable {
     // MARK: Ends
 
     func commit(_ transaction: Transaction) throws(EngineError) {
-        try log.ensureRoom(LogRecordLayout.byteCount(undo: 0, operationCount: 0, operationByteCount: 0))
+        try log.ensureRoom(LogRecordLayout.byteCount(undo: 0, operationCount: 0, operationByteCount: 0), for: .system)
         let slot = transaction.slot.unsafelyUnwrapped
         let end: UInt64
         if transaction.isolation == .serializable {
@@ -179,7 +179,7 @@ package final class TransactionManager: @unchecked Sendable {
     func rollback(_ transaction: Transaction) throws(EngineError) {
         transaction.markEnding()
         try undo(transaction, downTo: 0)
-        try log.ensureRoom(LogRecordLayout.byteCount(undo: 0, operationCount: 0, operationByteCount: 0))
+        try log.ensureRoom(LogRecordLayout.byteCount(undo: 0, operationCount: 0, operationByteCount: 0), for: .system)
         var builder = log.makeRecord(.abort, transactionID: transaction.id.rawValue, previousLSN: transaction.lastLSN)
         let end = log.append(&builder).end.rawValue
         let ending = leave(transaction, end: end)

@@ -279,6 +279,10 @@ package final class Log: @unchecked Sendable {
         return state.load(ordering: .acquiring) == LogState.failed.rawValue ? failure : nil
     }
 
+    /// Stops the log where it is, because the engine cannot go on: nothing more is written, and everyone who waits gets
+    /// `error`. What is not durable now may or may not be there after the next start.
+    package func halt(_ error: EngineError) { fail(error) }
+
     /// Stops the log for good and tells everyone who waits. Only the first failure counts.
     func fail(_ error: EngineError) {
         let (won, _) = state.compareExchange(

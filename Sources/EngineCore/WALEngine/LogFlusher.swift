@@ -50,10 +50,14 @@ extension Log {
     // MARK: Opening and closing
 
     /// Starts the log behind `tail`. `epoch` is the boot count, durably larger than at any earlier opening;
-    /// `oldestNeeded` what the superblock says. On a worker.
+    /// `oldestNeeded` what the superblock says. On a worker. XX001 if the log is of a later boot.
     package func open(at tail: LogTail, epoch: UInt32, oldestNeeded: LSN) throws(EngineError) {
         precondition(state.load(ordering: .relaxed) == LogState.closed.rawValue, "the log is open already")
-        precondition(tail.epoch < epoch, "a boot has its own epoch")
+        if tail.epoch >= epoch {
+            throw EngineError(
+                .dataCorrupted, "the log was written by boot \(tail.epoch), but the superblock has counted \(epoch)",
+                severity: .panic, detail: "The superblock is older than the log.")
+        }
         let start = LogBlock.firstLSN(tail.nextNumber).rawValue
         previousChecksum = tail.checksum
         self.epoch = epoch

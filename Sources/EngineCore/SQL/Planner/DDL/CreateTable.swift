@@ -209,7 +209,7 @@ extension DefinitionExecutor {
             build.draft.columns[index].isNotNull = true
         case .generated(let expression):
             build.draft.columns[index].isGenerated = true
-            build.draft.columns[index].defaultText = expression.sql
+            build.draft.columns[index].defaultText = try expression.sql()
         }
         if constraint.timing.deferrable == true { throw EngineError.notSupported("deferrable constraints") }
     }
@@ -253,9 +253,9 @@ extension DefinitionExecutor {
         // As PostgreSQL shows it: an untyped literal has the column's type.
         if case .literal(.string) = expression.kind {
             let type = TypeNames.format(column.type.oid) ?? []
-            return expression.sql + staticBytes("::") + type
+            return try expression.sql() + staticBytes("::") + type
         }
-        return expression.sql
+        return try expression.sql()
     }
 
     // MARK: - Constraints
@@ -343,7 +343,7 @@ extension DefinitionExecutor {
         build.draft.constraints.append(
             ConstraintDescriptor(
                 oid: try session.storage.newObjectID(), name: actual, kind: .check, columns: numbers,
-                expressionText: expression.sql))
+                expressionText: try expression.sql()))
     }
 
     func freeConstraintName(_ parts: [[UInt8]], _ suffix: StaticString, _ existing: [[UInt8]]) -> [UInt8] {

@@ -40,7 +40,7 @@ extension DefinitionExecutor {
             if bound.volatility != .immutable {
                 throw EngineError("42P17", "functions in index predicate must be marked IMMUTABLE")
             }
-            predicate = filter.sql
+            predicate = try filter.sql()
         }
         let name: [UInt8]
         if let given = create.name {
@@ -104,6 +104,6 @@ extension DefinitionExecutor {
             throw EngineError("42P17", "functions in index expression must be marked IMMUTABLE")
         }
         nameParts.append(binder.columnName(element.expression)?.bytes ?? staticBytes("expr"))
-        return try make(0, element.expression.sql, bound.type)
+        return try make(0, try element.expression.sql(), bound.type)
     }
 }

@@ -131,7 +131,7 @@ extension DefinitionExecutor {
     /// The expression with references to one column under its new name.
     private func renamed(_ sql: [UInt8]?, _ old: Name, _ new: Name) throws(EngineError) -> [UInt8]? {
         guard let sql else { return nil }
-        return ColumnRenaming(old: old, new: new).apply(try binder.parseExpression(sql)).sql
+        return try ColumnRenaming(old: old, new: new).apply(try binder.parseExpression(sql)).sql()
     }
 
     private func renameConstraint(_ relation: Relation, _ old: Name, _ new: Name) throws(EngineError) {

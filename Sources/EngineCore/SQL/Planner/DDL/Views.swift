@@ -43,7 +43,7 @@ extension DefinitionExecutor {
         if let old { oid = old.oid } else { oid = try session.storage.newObjectID() }
         let view = ViewDescriptor(
             oid: oid, schema: schema, name: create.name.name.bytes,
-            owner: old?.owner ?? session.user, columns: columns, queryText: create.query.sql,
+            owner: old?.owner ?? session.user, columns: columns, queryText: try create.query.sql(),
             searchPath: try session.searchPath(), dependencies: context.locks.map { $0.relation },
             comment: old?.comment)
         if old == nil { try writer.create(view) } else { try writer.update(view) }
