@@ -37,7 +37,6 @@ struct Serve: ParsableCommand {
     var fallback = false
 
     func run() throws {
-        setvbuf(stdout, nil, _IOLBF, 0)
         do throws(EngineError) {
             let platform = try HostPlatform(
                 options: .init(
@@ -47,7 +46,10 @@ struct Serve: ParsableCommand {
             options.address = listen
             options.engine.memoryByteCount = memory.value
             options.engine.logByteCount = logSize.map { UInt64($0.value) }
-            try EngineCore(platform: platform, options: options).serve { print("ready: \($0)") }
+            try EngineCore(platform: platform, options: options).serve {
+                print("ready: \($0)")
+                fflush(nil)
+            }
         } catch {
             throw Failure.report(error)
         }
@@ -61,7 +63,7 @@ enum Failure {
         if let detail = error.detail { text += "detail: \(detail)\n" }
         if let hint = error.hint { text += "hint: \(hint)\n" }
         text += "state: \(String(decoding: error.state.bytes, as: UTF8.self))\n"
-        fputs(text, stderr)
+        text.withUTF8 { _ = write(2, $0.baseAddress, $0.count) }
         return ExitCode(1)
     }
 }

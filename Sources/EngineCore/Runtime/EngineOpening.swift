@@ -63,7 +63,8 @@ extension Engine {
         try pool.start()
         if isNew {
             try formatMap(
-                pool, ExtentGeometry(firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.dataPageCount))
+                io, platform, found.pageChecksum,
+                ExtentGeometry(firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.dataPageCount))
         }
         var recovery = Recovery(superblock: superblocks, pool: pool, log: log)
         let (report, allocator) = try recovery.run()
@@ -101,16 +102,22 @@ extension Engine {
         return try SuperblockStore.open(io: io, platform: platform)
     }
 
-    /// The pages of an empty map. Before the first checkpoint they are on the device only: written and flushed here.
-    private static func formatMap(_ pool: BufferPool, _ geometry: ExtentGeometry) throws(EngineError) {
-        for index in 0..<geometry.mapPageCount {
-            let page = PageID(geometry.firstMapPage.rawValue + UInt64(index))
-            try pool.latchNew(page)
-            PageAllocator.formatMapPage(index, geometry, into: pool.pointer(page))
-            pool.markDirty(page, recLSN: .zero)
-            pool.unlatchExclusive(page)
+    /// Writes the pages of an empty map, which no log record describes.
+    private static func formatMap(
+        _ io: BlockIO, _ platform: any Platform, _ checksum: PageChecksum, _ geometry: ExtentGeometry
+    ) throws(EngineError) {
+        guard let page = platform.allocate(byteCount: pageSize, node: 0, huge: false) else {
+            throw EngineError(.outOfMemory, "there is no memory to format the device")
         }
-        try pool.flushAll()
+        defer { platform.deallocate(page, byteCount: pageSize) }
+        for index in 0..<geometry.mapPageCount {
+            page.initializeMemory(as: UInt8.self, repeating: 0, count: pageSize)
+            PageAllocator.formatMapPage(index, geometry, into: page)
+            checksum.set(page)
+            let offset = (geometry.firstMapPage.rawValue + UInt64(index)) * UInt64(pageSize)
+            try io.write(from: UnsafeRawPointer(page), offset: offset, byteCount: pageSize, class: .writeback)
+        }
+        try io.flush()
     }
 
     private static func announce(_ report: RecoveryReport, _ platform: any Platform, _ cores: Int) {
