@@ -75,7 +75,7 @@ let package = Package(
         engine(
             "MVCC",
             [
-                "Platform", "Fibers", "LockFree", "ArenaAlloc", "DirectStorage", "WALEngine", "BufferPool", "BTree",
+                "Platform", "Fibers", "LockFree", "ArenaAlloc", "AsyncIO", "DirectStorage", "WALEngine", "BufferPool", "BTree",
                 "Telemetry", "CPrimitives",
             ]),
         // 5 tables

@@ -4,6 +4,7 @@ import BufferPool
 import DirectStorage
 import Fibers
 import Platform
+import Synchronization
 import WALEngine
 
 extension BTree {

@@ -10,11 +10,13 @@
 // A crash at any point leaves a device from which the same steps lead to the same state: redo is repeatable by page LSNs,
 // undo leaves compensation records, and the superblock changes only in steps 1 and 5.
 
+import AsyncIO
 import BTree
 import BufferPool
 import DirectStorage
 import Fibers
 import Platform
+import Synchronization
 import WALEngine
 
 /// What recovery did. Times in nanoseconds.

@@ -6,6 +6,7 @@
 
 import BTree
 import Platform
+import Synchronization
 import WALEngine
 
 /// One change to be undone, from undo memory or from the log.

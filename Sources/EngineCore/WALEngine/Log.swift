@@ -127,7 +127,7 @@ package final class Log: @unchecked Sendable {
         precondition(MemoryLayout<LogWorker>.size <= LogWorker.stride)
         workers = .allocate(byteCount: scheduler.workerCount * LogWorker.stride, alignment: 128)
         scratches = .allocate(capacity: scheduler.workerCount)
-        scratches.initialize(repeating: LogScratch(), count: scheduler.workerCount)
+        for core in 0..<scheduler.workerCount { (scratches + core).initialize(to: LogScratch()) }
         flights = .allocate(capacity: LogBlock.maxFlushesInFlight)
         for index in 0..<LogBlock.maxFlushesInFlight { (flights + index).initialize(to: LogFlight()) }
         for core in 0..<scheduler.workerCount { worker(core).initialize(to: LogWorker()) }

@@ -49,11 +49,12 @@ extension Log {
         if end > positions.pointee.durable.load(ordering: .acquiring) &+ ringCapacity
             || end > positions.pointee.zoneLimit.load(ordering: .relaxed)
         {
-            guard waitForRing(start: start, end: end) else { return (LSN(start), LSN(end)) }
+            appendSlowly(record, start: start, end: end, publish)
+        } else {
+            copy(record, to: start)
+            publish?.pointee.store(end, ordering: .releasing)
+            worker.pointee.publishInserting()
         }
-        copy(record, to: start)
-        publish?.pointee.store(end, ordering: .releasing)
-        worker.pointee.publishInserting()
         return (LSN(start), LSN(end))
     }
 
@@ -77,17 +78,22 @@ extension Log {
         ring + Int(number & ringMask) * LogBlock.byteCount
     }
 
-    /// Parks until the place from `start` to `end` is free. False if the log has failed: then nothing is copied, the gap
-    /// stays unfinished, and nothing from it on will ever be flushed.
+    /// Parks until the place from `start` to `end` is free, then copies. If the log has failed, nothing is copied: the gap
+    /// stays, and nothing from it on will ever be flushed.
     ///
     /// While this fiber is parked, others of the worker append: `firstStalled` keeps `insertingFrom` at the first stalled
-    /// record, and they leave the word alone.
-    @inline(never) private func waitForRing(start: UInt64, end: UInt64) -> Bool {
+    /// record, and they leave the word alone; they build their records in another scratch buffer.
+    @inline(never)
+    private func appendSlowly(
+        _ record: UnsafeRawBufferPointer, start: UInt64, end: UInt64, _ publish: UnsafeMutablePointer<Atomic<UInt64>>?
+    ) {
         if end > positions.pointee.zoneLimit.load(ordering: .acquiring) {
             fail(zoneOverflow())
-            return false
+            return
         }
         let worker = self.worker(Fiber.core)
+        let scratch = scratches + Fiber.core
+        let held = scratch.pointee.takeCurrent()
         statistics.stallCount.add(1, ordering: .relaxed)
         var stalled = StalledAppend(start: start)
         withUnsafeMutablePointer(to: &stalled) { node in
@@ -97,6 +103,11 @@ extension Log {
             wait(until: end - ringCapacity)
             worker.pointee.removeStalled(node)
         }
-        return positions.pointee.durable.load(ordering: .acquiring) &+ ringCapacity >= end
+        if positions.pointee.durable.load(ordering: .acquiring) &+ ringCapacity >= end {
+            copy(record, to: start)
+            publish?.pointee.store(end, ordering: .releasing)
+            worker.pointee.publishInserting()
+        }
+        scratch.pointee.giveBack(held)
     }
 }

@@ -1,57 +1,77 @@
-// Composes one log record in a scratch buffer of the worker: no allocation, no growth.
+// Composes one log record in the scratch buffer of the worker: no allocation, no growth.
 //
-// A builder lives between latching the pages and appending the record, so nothing parks while it exists – with one
-// exception: an append into a full ring (see Log.append). Scratch buffers are therefore a stack per worker: a builder
-// takes the top one and gives it back, and another fiber of the worker that builds meanwhile takes the next.
+// A builder lives between latching the pages and appending the record. Nothing parks while it exists, and a fiber builds
+// one record at a time, so a worker needs one buffer – with one exception: an append into a full ring parks (see
+// Log.append). It takes the buffer away and leaves the worker a spare one until it is done.
 
 import Platform
 
-/// The free scratch buffers of one worker. Used by that worker alone.
+/// The scratch buffers of one worker. Used by that worker alone.
 package struct LogScratch {
-    /// First word of a free buffer: the next free one.
-    @usableFromInline var free: UnsafeMutableRawPointer?
+    @usableFromInline var current: UnsafeMutableRawPointer
+    /// Counts builders, to catch a second one while the first is still being filled.
+    @usableFromInline var generation: UInt32 = 0
+    /// First word of a spare buffer: the next one.
+    private var spare: UnsafeMutableRawPointer?
 
     static let byteCount = LogRecordLayout.maxByteCount
 
-    @inline(__always) mutating func take() -> UnsafeMutableRawPointer {
-        guard let top = free else { return .allocate(byteCount: Self.byteCount, alignment: pageSize) }
-        free = top.load(as: UnsafeMutableRawPointer?.self)
-        return top
+    init() { current = Self.allocate() }
+
+    private static func allocate() -> UnsafeMutableRawPointer { .allocate(byteCount: byteCount, alignment: pageSize) }
+
+    /// Replaces the current buffer by another; the caller gives it back.
+    mutating func takeCurrent() -> UnsafeMutableRawPointer {
+        let taken = current
+        if let next = spare {
+            spare = next.load(as: UnsafeMutableRawPointer?.self)
+            current = next
+        } else {
+            current = Self.allocate()
+        }
+        return taken
     }
-    @inline(__always) mutating func give(_ buffer: UnsafeMutableRawPointer) {
-        buffer.storeBytes(of: free, as: UnsafeMutableRawPointer?.self)
-        free = buffer
+
+    mutating func giveBack(_ buffer: UnsafeMutableRawPointer) {
+        buffer.storeBytes(of: spare, as: UnsafeMutableRawPointer?.self)
+        spare = buffer
     }
+
     mutating func deallocate() {
-        while free != nil { take().deallocate() }
+        current.deallocate()
+        while let next = spare {
+            spare = next.load(as: UnsafeMutableRawPointer?.self)
+            next.deallocate()
+        }
     }
 }
 
-/// Use: `begin` by `Log.makeRecord`, then undo bytes, then page operations, then `Log.append(&builder)`. Exceeding
-/// `LogRecordLayout.maxByteCount` is a broken invariant: `ensureRoom` has refused such a size with 54000 before.
+/// Use: `Log.makeRecord`, then undo bytes, then page operations, then `Log.append(&builder)`. It may be dropped instead.
+/// Exceeding `LogRecordLayout.maxByteCount` is a broken invariant: `ensureRoom` has refused such a size with 54000 before.
 package struct LogRecordBuilder: ~Copyable {
-    private let scratch: UnsafeMutablePointer<LogScratch>
     private let base: UnsafeMutableRawPointer
     private var count: Int
     private var operationCount: UInt16
+    private let generation: UInt32
+    private let scratch: UnsafeMutablePointer<LogScratch>
 
+    @inline(__always)
     init(
         scratch: UnsafeMutablePointer<LogScratch>, kind: LogRecordKind, transactionID: UInt64, previousLSN: LSN,
         undoNextLSN: LSN, flags: UInt8
     ) {
         self.scratch = scratch
-        base = scratch.pointee.take()
+        base = scratch.pointee.current
+        scratch.pointee.generation &+= 1
+        generation = scratch.pointee.generation
         count = LogRecordLayout.headerByteCount
         operationCount = 0
-        base.setLittle(LogRecordLayout.kind, kind.rawValue)
-        base.setLittle(LogRecordLayout.flags, flags)
+        base.setLittle(LogRecordLayout.kind, UInt32(kind.rawValue) | UInt32(flags) << 8)  // and the operation count
         base.setLittle(LogRecordLayout.transactionID, transactionID)
         base.setLittle(LogRecordLayout.previousLSN, previousLSN.rawValue)
         base.setLittle(LogRecordLayout.undoNextLSN, undoNextLSN.rawValue)
         base.setLittle(LogRecordLayout.undoLength, UInt64(0))  // and the reserved word after it
     }
-
-    deinit { scratch.pointee.give(base) }
 
     /// Bytes so far, without the padding.
     package var byteCount: Int { count }
@@ -87,6 +107,7 @@ package struct LogRecordBuilder: ~Copyable {
     }
 
     @inline(__always) private mutating func claim(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        assert(generation == scratch.pointee.generation, "one record is built at a time")
         precondition(byteCount >= 0 && byteCount <= LogScratch.byteCount - count, "log record too long")
         let at = base + count
         count += byteCount
