@@ -42,10 +42,41 @@ struct Measure: ParsableCommand {
     }
 }
 
-private func report(_ what: String, _ count: Int, _ elapsed: Nanoseconds) {
-    let nanoseconds = elapsed.rawValue / UInt64(count)
-    let perSecond = UInt64(count) * 1_000_000_000 / max(1, elapsed.rawValue)
-    print("\(nanoseconds) ns per item, \(perSecond) items/s: \(what)")
+/// Times a measurement. The workers' CPU time tells more than the clock on a machine that does other things, too.
+private struct Stopwatch {
+    private let start: Nanoseconds
+    private let startCPU: UInt64
+
+    init() throws(EngineError) {
+        startCPU = try Self.workersCPU()
+        start = Fiber.now()
+    }
+
+    func report(_ what: String, _ count: Int) throws(EngineError) {
+        let elapsed = (Fiber.now() - start).rawValue
+        let used = try Self.workersCPU() - startCPU
+        let perSecond = UInt64(count) * 1_000_000_000 / max(1, elapsed)
+        print("\(elapsed / UInt64(count)) ns (\(used / UInt64(count)) ns CPU), \(perSecond)/s: \(what)")
+    }
+
+    /// Nanoseconds of CPU that all workers have used so far.
+    private static func workersCPU() throws(EngineError) -> UInt64 {
+        let scheduler = Fiber.scheduler
+        let main = Fiber.current
+        let total = Turn()
+        let ended = Turn()
+        for core in 0..<scheduler.workerCount {
+            try scheduler.spawn(on: core, .interactive, "clock") {
+                var time = timespec()
+                clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+                total.value.add(time.tv_sec * 1_000_000_000 + time.tv_nsec, ordering: .relaxed)
+                ended.value.add(1, ordering: .releasing)
+                scheduler.wake(main)
+            }
+        }
+        while ended.value.load(ordering: .acquiring) < scheduler.workerCount { Fiber.park() }
+        return UInt64(total.value.load(ordering: .relaxed))
+    }
 }
 
 private func switches() throws(EngineError) {
@@ -55,9 +86,9 @@ private func switches() throws(EngineError) {
             for _ in 0..<(count / 10) { Fiber.yield() }
         }
     }
-    let start = Fiber.now()
+    let watch = try Stopwatch()
     for _ in 0..<(count / 10) { Fiber.yield() }
-    report("yields among ten fibers", count, Fiber.now() - start)
+    try watch.report("yields among ten fibers", count)
     Fiber.sleep(.milliseconds(10))
 }
 
@@ -74,13 +105,13 @@ private func wakes(from: CoreIndex, to: CoreIndex, _ what: String) throws(Engine
             scheduler.wake(main)
         }
     }
-    let start = Fiber.now()
+    let watch = try Stopwatch()
     for step in 0..<count {
         turn.value.store(2 * step + 1, ordering: .releasing)
         scheduler.wake(other)
         while turn.value.load(ordering: .acquiring) != 2 * step + 2 { Fiber.park() }
     }
-    report(what, 2 * count, Fiber.now() - start)
+    try watch.report(what, 2 * count)
 }
 
 private final class Turn: Sendable { let value = Atomic<Int>(0) }
@@ -95,7 +126,7 @@ private func echo(clients: Int) throws(EngineError) {
     let rounds = 100_000 / clients
     let state = EchoState(port: port, rounds: rounds)
     let scheduler = Fiber.scheduler
-    let start = Fiber.now()
+    let watch = try Stopwatch()
     var threads: [pthread_t] = []
     for _ in 0..<clients {
         var thread = pthread_t()
@@ -117,7 +148,7 @@ private func echo(clients: Int) throws(EngineError) {
         }
     }
     while state.ended.load(ordering: .acquiring) < clients { Fiber.park() }
-    report("request and response, \(clients) clients", clients * rounds, Fiber.now() - start)
+    try watch.report("request and response, \(clients) clients", clients * rounds)
     platform.shutdown(listener)
     platform.close(listener)
     for thread in threads { pthread_join(thread, nil) }
@@ -194,7 +225,7 @@ private func disk(_ operation: BlockOperation, depth: Int, _ what: String) throw
     let scheduler = Fiber.scheduler
     let ended = Turn()
     let pages = platform.blockGeometry.byteCount / UInt64(pageSize)
-    let start = Fiber.now()
+    let watch = try Stopwatch()
     for index in 0..<depth {
         try scheduler.spawn(on: index % scheduler.workerCount, .interactive, "disk") {
             let core = Fiber.core
@@ -212,6 +243,6 @@ private func disk(_ operation: BlockOperation, depth: Int, _ what: String) throw
         }
     }
     while ended.value.load(ordering: .acquiring) < depth { Fiber.park() }
-    report(what, depth * rounds, Fiber.now() - start)
+    try watch.report(what, depth * rounds)
     platform.deallocate(memory, byteCount: depth * pageSize)
 }
