@@ -131,16 +131,32 @@ static int size_disk(const char *path, uint64_t byte_count, int create, dbk_disk
     return create && disk->byte_count < byte_count ? extend_file(path, byte_count, disk->byte_count, disk) : 0;
 }
 
+// Opens and locks. A device is locked by O_EXCL, which mounted file systems hold, too (its flock is udev's at times), a
+// file by flock.
+static int open_locked(const char *path, int is_device, int create, dbk_disk *disk) {
+    int error = open_disk(path, O_RDWR | O_CLOEXEC | (is_device ? O_EXCL : create ? O_CREAT : 0), disk);
+    if (error) return error == -EBUSY ? -EWOULDBLOCK : error;
+    if (!is_device && flock(disk->fd, LOCK_EX | LOCK_NB)) {
+        error = -errno;
+        close(disk->fd);
+    }
+    return error;
+}
+
 int dbk_disk_open(const char *path, uint64_t byte_count, int create, dbk_disk *disk) {
     struct stat status;
     int existed = stat(path, &status) == 0;
-    int error = open_disk(path, O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0), disk);
+    int is_device = existed && S_ISBLK(status.st_mode);
+    int error = open_locked(path, is_device, create, disk);
+    // The kernel may still be closing the rings of a process that was killed a moment ago: they hold the file.
+    for (int turn = 0; error == -EWOULDBLOCK && turn < 100; turn++) {
+        usleep(20 * 1000);
+        error = open_locked(path, is_device, create, disk);
+    }
     if (error) return error;
-    // Another process that opens the same file, or device node, is refused from here until this one closes it.
-    if (flock(disk->fd, LOCK_EX | LOCK_NB)) error = -errno;
-    if (!error) error = size_disk(path, byte_count, create, disk);
+    error = size_disk(path, byte_count, create, disk);
     if (error) {
-        if (!existed && error != -EWOULDBLOCK) unlink(path);
+        if (!existed) unlink(path);
         close(disk->fd);
     }
     return error;

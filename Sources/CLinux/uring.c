@@ -274,6 +274,8 @@ static void uring_destroy(dbk_ring *face) {
         uring_park(face, 100 * 1000 * 1000);
         while (uring_poll(face, events, 64) == 64) {}
     }
+    // The kernel takes the ring apart later, on a thread of its own: the disk, and its lock, must not wait for that.
+    if (ring->disk_is_fixed) io_uring_unregister_files(&ring->io);
     io_uring_queue_exit(&ring->io);
     free(ring);
 }

@@ -95,6 +95,12 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         var disk = dbk_disk()
         let error = dbk_disk_open(
             options.diskPath, options.diskByteCount, options.createIfMissing ? 1 : 0, &disk)
+        if error == 0 && disk.byte_count < UInt64(pageSize) {
+            dbk_close(disk.fd)
+            throw EngineError(
+                .invalidParameterValue, "disk \"\(options.diskPath)\" is empty", severity: .fatal,
+                hint: "Give it a size.")
+        }
         if error == 0 { return disk }
         let path = options.diskPath
         switch -error {

@@ -20,14 +20,17 @@ struct SelfTest: ParsableCommand {
     @Option(help: "Directory for the scratch disk.")
     var directory: String = "/tmp"
 
+    @Option(help: "Use this file or block device and destroy what it holds.")
+    var disk: String?
+
     @Flag(help: "Use threads and epoll instead of io_uring.")
     var fallback = false
 
     func run() throws {
         var passed = 0
         var failed = 0
-        let path = "\(directory)/dbkernel-selftest-\(getpid()).disk"
-        defer { unlink(path) }
+        let path = disk ?? "\(directory)/dbkernel-selftest-\(getpid()).disk"
+        defer { if disk == nil { unlink(path) } }
         for suiteCase in allCases() where suiteCase.matches(Array(name.utf8)) {
             for cores in cores.map({ [$0] }) ?? [1, 2] {
                 let platform = try HostPlatform(
@@ -52,7 +55,7 @@ struct SelfTest: ParsableCommand {
                     failed += 1
                 }
                 fflush(nil)
-                unlink(path)
+                if disk == nil { unlink(path) }
             }
         }
         print("\(passed) passed, \(failed) failed")

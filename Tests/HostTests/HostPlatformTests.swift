@@ -24,8 +24,10 @@ struct HostPlatformTests {
     @Test func theLockEndsWithThePlatform() throws {
         try withScratchDisk { path in
             for _ in 0..<3 {
-                _ = try HostPlatform(
-                    options: .init(diskPath: path, diskByteCount: 1 << 20, createIfMissing: true, cores: 1))
+                let platform = try HostPlatform(
+                    options: .init(diskPath: path, diskByteCount: 1 << 20, createIfMissing: true, cores: 2))
+                let scheduler = Scheduler(platform: platform)
+                try scheduler.run { scheduler.stop() }
             }
         }
     }

@@ -80,6 +80,7 @@ func echoStorm(_ context: SuiteContext) throws(EngineError) {
                 }
             } catch { context.fail(error.message) }
         }
+        context.expect(queue.next() == nil, "a connection out of nowhere")
         servers.done()
     }
     try context.onEveryCore(perCore) { core, index throws(EngineError) in
@@ -119,9 +120,8 @@ func echoStorm(_ context: SuiteContext) throws(EngineError) {
         out.deallocate()
         back.deallocate()
     }
-    servers.wait()
-    platform.shutdown(listener)
     platform.close(listener)
+    servers.wait()
 }
 
 func shutdownEnds(_ context: SuiteContext) throws(EngineError) {

@@ -32,7 +32,7 @@ package final class Arena {
 
     /// Uninitialised bytes, valid until `reset` or the arena's end. `alignment` is a power of two up to 4096. 53200 when the
     /// budget is used up. A few nanoseconds when the chunk has room.
-    @inline(__always)
+    @inlinable @inline(__always)
     package func allocate(byteCount: Int, alignment: Int = 16) throws(EngineError) -> UnsafeMutableRawPointer {
         let low = UInt(bitPattern: alignment &- 1)
         let start = (UInt(bitPattern: next) &+ low) & ~low
@@ -47,7 +47,7 @@ package final class Arena {
     }
 
     /// Room for `count` values, uninitialised.
-    @inline(__always)
+    @inlinable @inline(__always)
     package func allocate<T: BitwiseCopyable>(_ type: T.Type, count: Int) throws(EngineError) -> UnsafeMutablePointer<T>
     {
         let (size, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<T>.stride)
@@ -68,12 +68,12 @@ package final class Arena {
     /// Frees everything, the kept chunk too.
     package func resetAndTrim() { freeChunks(keepingFirst: false) }
 
-    private static func tooLarge(_ byteCount: Int) -> EngineError {
+    @usableFromInline static func tooLarge(_ byteCount: Int) -> EngineError {
         EngineError(.outOfMemory, "out of memory", detail: "Failed on request of size \(byteCount).")
     }
 
-    @inline(never)
-    private func allocateSlowly(_ wanted: Int, _ alignment: Int) throws(EngineError) -> UnsafeMutableRawPointer {
+    @usableFromInline @inline(never)
+    func allocateSlowly(_ wanted: Int, _ alignment: Int) throws(EngineError) -> UnsafeMutableRawPointer {
         precondition(alignment > 0 && alignment <= 4096 && alignment & (alignment - 1) == 0, "alignment")
         if wanted < 0 || wanted > 1 << 46 { throw Self.tooLarge(wanted) }
         let needed = wanted + Self.headerByteCount + alignment

@@ -13,8 +13,8 @@ package final class AcceptQueue: @unchecked Sendable {
     /// Connections that may wait to be taken; more are closed at once.
     private let capacity: Int
 
-    /// Starts accepting on the calling fiber's core. Only the calling fiber may call `next`. Lives as long as the engine:
-    /// the platform knows its address.
+    /// Starts accepting on the calling fiber's core. Only the calling fiber may call `next`. Keeps itself alive until the
+    /// listener is closed: the platform knows its address.
     package init(_ listener: StreamHandle, capacity: Int = 1024) {
         platform = Fiber.scheduler.platform
         self.capacity = capacity
@@ -24,6 +24,8 @@ package final class AcceptQueue: @unchecked Sendable {
         let core = Fiber.core
         while !platform.queueAccept(core, listener, tag: cell.tag) { Fiber.yield() }
     }
+
+    deinit { cell.deallocate() }
 
     /// The next connection, waiting for it; nil when the listener was closed.
     package func next() -> StreamHandle? {
@@ -44,7 +46,9 @@ package final class AcceptQueue: @unchecked Sendable {
     /// In the loop of the core that accepts.
     fileprivate func finished(_ result: Int) {
         if result < 0 {
+            // The last completion there is: nobody knows the address any more.
             failure = result
+            if let context = cell.pointee.context.take() { Unmanaged<AcceptQueue>.fromOpaque(context).release() }
         } else {
             let stream = StreamHandle(rawValue: Int32(truncatingIfNeeded: result))
             if waiting.count - taken >= capacity {

@@ -9,23 +9,23 @@ import Platform
 import Synchronization
 
 package final class FiberMutex: @unchecked Sendable {
-    private let word = Atomic<UInt>(0)
+    @usableFromInline let word = Atomic<UInt>(0)
     /// Oldest first. Only the holder touches it.
     private var queue: UnsafeMutablePointer<MutexNode>?
 
     package init() {}
 
     /// True if the mutex was free and is now the caller's.
-    @inline(__always) package func tryLock() -> Bool {
+    @inlinable @inline(__always) package func tryLock() -> Bool {
         word.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged
     }
 
     /// Parks until the mutex is the caller's.
-    @inline(__always) package func lock() {
+    @inlinable @inline(__always) package func lock() {
         if !tryLock() { lockSlowly() }
     }
 
-    @inline(never) private func lockSlowly() {
+    @usableFromInline @inline(never) func lockSlowly() {
         var node = MutexNode()
         withUnsafeMutablePointer(to: &node) { node in
             var old = word.load(ordering: .relaxed)
@@ -67,7 +67,7 @@ package final class FiberMutex: @unchecked Sendable {
     }
 
     /// Runs `body` with the mutex held.
-    @inline(__always) package func withLock<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+    @inlinable @inline(__always) package func withLock<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
         lock()
         defer { unlock() }
         return try body()

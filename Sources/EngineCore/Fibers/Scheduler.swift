@@ -147,10 +147,14 @@ package final class Scheduler: @unchecked Sendable {
 /// First frame of every fiber.
 private func fiberMain(_ argument: UnsafeMutableRawPointer?) {
     let fiber = argument.unsafelyUnwrapped.assumingMemoryBound(to: FiberControl.self)
-    // Taken out before the call: the body's captures are released on this stack, before the slot can be reused.
+    runBody(fiber)
+    endFiber(fiber)
+}
+
+/// A function of its own, so that what the body captured is released when it returns: `endFiber` never does.
+@inline(never) private func runBody(_ fiber: FiberPointer) {
     let body = fiber.pointee.body.take()
     body?()
-    endFiber(fiber)
 }
 
 private func endFiber(_ fiber: FiberPointer) {

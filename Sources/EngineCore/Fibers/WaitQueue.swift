@@ -18,15 +18,15 @@ package enum WaitOutcome: Sendable {
 /// Test-and-set latch for sections of a few instructions without a switch inside. A worker that finds it taken, which
 /// means that another core is in there this moment, lets other fibers run after a short spin.
 package struct SpinLatch: ~Copyable {
-    private let taken = Atomic<Bool>(false)
+    @usableFromInline let taken = Atomic<Bool>(false)
     package init() {}
 
-    @inline(__always) package borrowing func lock() {
+    @inlinable @inline(__always) package borrowing func lock() {
         if taken.exchange(true, ordering: .acquiring) { lockSlowly() }
     }
-    @inline(__always) package borrowing func unlock() { taken.store(false, ordering: .releasing) }
+    @inlinable @inline(__always) package borrowing func unlock() { taken.store(false, ordering: .releasing) }
 
-    @inline(never) private borrowing func lockSlowly() {
+    @usableFromInline @inline(never) borrowing func lockSlowly() {
         var spins = 0
         repeat {
             while taken.load(ordering: .relaxed) {

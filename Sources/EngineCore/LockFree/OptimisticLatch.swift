@@ -11,31 +11,31 @@ package struct OptimisticLatch: ~Copyable {
     package init() {}
 
     /// The version to validate against; nil while a writer is in there.
-    @inline(__always) package borrowing func read() -> UInt64? {
+    @inlinable @inline(__always) package borrowing func read() -> UInt64? {
         let version = word.load(ordering: .acquiring)
         return version & 1 == 0 ? version : nil
     }
 
     /// True if nobody has written since `version` was read.
-    @inline(__always) package borrowing func validate(_ version: UInt64) -> Bool {
+    @inlinable @inline(__always) package borrowing func validate(_ version: UInt64) -> Bool {
         // Everything read before stays before the second look at the word.
         atomicMemoryFence(ordering: .acquiring)
         return word.load(ordering: .relaxed) == version
     }
 
     /// Becomes the writer if nobody has written since `version` was read.
-    @inline(__always) package borrowing func tryUpgrade(_ version: UInt64) -> Bool {
+    @inlinable @inline(__always) package borrowing func tryUpgrade(_ version: UInt64) -> Bool {
         word.compareExchange(expected: version, desired: version | 1, ordering: .acquiring).exchanged
     }
 
     /// Becomes the writer if there is none.
-    @inline(__always) package borrowing func tryLock() -> Bool {
+    @inlinable @inline(__always) package borrowing func tryLock() -> Bool {
         guard let version = read() else { return false }
         return tryUpgrade(version)
     }
 
     /// The writer leaves; versions read before are void.
-    @inline(__always) package borrowing func unlock() {
+    @inlinable @inline(__always) package borrowing func unlock() {
         let old = word.load(ordering: .relaxed)
         precondition(old & 1 == 1, "unlock of a latch that is not held")
         word.store(old &+ 1, ordering: .releasing)

@@ -65,6 +65,16 @@ package struct EngineError: Error, Sendable {
     }
 }
 
+extension EngineError: CustomStringConvertible {
+    /// For consoles: message, SQLSTATE, detail and hint on one line.
+    package var description: String {
+        var text = "\(message) (\(String(decoding: state.bytes, as: UTF8.self)))"
+        if let detail { text += ". \(detail)" }
+        if let hint { text += ". \(hint)" }
+        return text
+    }
+}
+
 extension SQLState {
     package static let featureNotSupported: SQLState = "0A000"
     package static let protocolViolation: SQLState = "08P01"

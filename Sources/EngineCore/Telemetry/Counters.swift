@@ -58,8 +58,8 @@ package final class Counters: @unchecked Sendable {
     private let coreCount: Int
     /// Per core, rounded up to whole pairs of cache lines.
     private static let stride = roundUp(Metric.allCases.count, 16)
-    private let stride = Counters.stride
-    private let values: UnsafeMutablePointer<Atomic<UInt64>>
+    @usableFromInline let stride = Counters.stride
+    @usableFromInline let values: UnsafeMutablePointer<Atomic<UInt64>>
 
     package init(coreCount: Int) {
         self.coreCount = coreCount
@@ -72,7 +72,7 @@ package final class Counters: @unchecked Sendable {
     deinit { values.deallocate() }
 
     /// On worker `core` only: a plain load and store, no locked instruction.
-    @inline(__always) package func add(_ core: CoreIndex, _ metric: Metric, _ amount: UInt64 = 1) {
+    @inlinable @inline(__always) package func add(_ core: CoreIndex, _ metric: Metric, _ amount: UInt64 = 1) {
         let cell = values + (core &* stride &+ metric.rawValue)
         cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }

@@ -7,8 +7,8 @@ import Synchronization
 package final class Histogram: @unchecked Sendable {
     /// Values below 16 have a bucket each; then 16 buckets per octave up to 2^64.
     package static let bucketCount = 16 + 60 * 16
-    private let counts: UnsafeMutablePointer<Atomic<UInt64>>
-    private let sumOfValues = Atomic<UInt64>(0)
+    @usableFromInline let counts: UnsafeMutablePointer<Atomic<UInt64>>
+    @usableFromInline let sumOfValues = Atomic<UInt64>(0)
 
     package init() {
         counts = .allocate(capacity: Self.bucketCount)
@@ -18,7 +18,7 @@ package final class Histogram: @unchecked Sendable {
     deinit { counts.deallocate() }
 
     /// Adds a value, by one writer at a time (one histogram per core; `merge` sums them up).
-    @inline(__always) package func record(_ value: UInt64) {
+    @inlinable @inline(__always) package func record(_ value: UInt64) {
         let cell = counts + Self.bucket(of: value)
         cell.pointee.store(cell.pointee.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
         sumOfValues.store(sumOfValues.load(ordering: .relaxed) &+ value, ordering: .relaxed)
@@ -56,7 +56,7 @@ package final class Histogram: @unchecked Sendable {
         return .max
     }
 
-    @inline(__always) package static func bucket(of value: UInt64) -> Int {
+    @inlinable @inline(__always) package static func bucket(of value: UInt64) -> Int {
         if value < 16 { return Int(value) }
         let octave = 63 - value.leadingZeroBitCount
         let fraction = Int(truncatingIfNeeded: value >> UInt64(octave - 4)) & 15
