@@ -136,7 +136,7 @@ extension Binder {
             columns.append(
                 context.newColumn(
                     ColumnInfo(
-                        name: staticBytes(column.name), type: SQLType(column.type), number: Int16(index + 1),
+                        name: column.name.array, type: SQLType(column.type), number: Int16(index + 1),
                         originTable: relation.oid, qualifier: alias.bytes, isNotNull: column.isNotNull)))
         }
         return SystemNode(relation: relation, alias: alias.bytes, columns: columns)

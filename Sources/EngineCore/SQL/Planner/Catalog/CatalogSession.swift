@@ -42,7 +42,7 @@ package enum Relation {
         case .view(let view): view.name
         case .sequence(let sequence): sequence.name
         case .index(_, let index): index.name
-        case .system(let relation): staticBytes(relation.name)
+        case .system(let relation): relation.name.array
         }
     }
 }

@@ -5,10 +5,10 @@ import Platform
 import SQLTypes
 
 package struct SystemColumn: Sendable {
-    package let name: StaticString
+    package let name: StaticSlice
     package let type: TypeOID
     package let isNotNull: Bool
-    package init(_ name: StaticString, _ type: TypeOID, notNull: Bool = true) {
+    package init(_ name: StaticSlice, _ type: TypeOID, notNull: Bool = true) {
         self.name = name
         self.type = type
         isNotNull = notNull
@@ -25,7 +25,7 @@ package protocol SystemRowSink: AnyObject {
 package final class SystemRelation: @unchecked Sendable {
     package let oid: ObjectID
     package let schema: ObjectID
-    package let name: StaticString
+    package let name: StaticSlice
     package let columns: [SystemColumn]
     /// pg_class.relkind: `r` for catalogs, `v` for views over them.
     package let kind: RelationKind
@@ -34,7 +34,7 @@ package final class SystemRelation: @unchecked Sendable {
     package let produce: @Sendable (CatalogSession, Datum?, any SystemRowSink) throws(EngineError) -> Void
 
     package init(
-        oid: ObjectID, schema: ObjectID = WellKnownOID.pgCatalogSchema, _ name: StaticString,
+        oid: ObjectID, schema: ObjectID = WellKnownOID.pgCatalogSchema, _ name: StaticSlice,
         kind: RelationKind = .table, columns: [SystemColumn], keyColumn: Int = -1,
         produce: @escaping @Sendable (CatalogSession, Datum?, any SystemRowSink) throws(EngineError) -> Void
     ) {
