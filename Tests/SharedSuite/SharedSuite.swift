@@ -21,6 +21,10 @@ package func allCases() -> [SuiteCase] {
     cases += btreeCases()
     cases += mvccCases()
     cases += recoveryCases()
+    cases += isolationCases()
+    cases += lockCases()
+    cases += multiEngineCases()
+    cases += syntaxCases()
     return cases
 }
 

@@ -52,10 +52,10 @@ extension Parser {
     /// At a keyword that names a type: `interval '1' day`, `char(3) 'abc'`; else a column of that name.
     private mutating func typedLiteralOrName() throws(SyntaxFailure) -> Expression {
         let next = try peek()
+        // DOUBLE alone is no keyword of its own.
+        if token.keyword == .double && next.keyword != .precision { return try nameExpression() }
         switch next.kind {
-        case .string, .escapeString, .unicodeString, .dollarString: break
-        case .leftParenthesis:
-            if token.keyword == .double { return try nameExpression() }
+        case .string, .escapeString, .unicodeString, .dollarString, .leftParenthesis: break
         default:
             switch next.keyword {
             case .precision, .varying, .character, .char, .with, .without: break

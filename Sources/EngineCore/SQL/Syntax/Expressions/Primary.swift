@@ -93,6 +93,11 @@ extension Parser {
             default: break
             }
         }
+        if token.kind == .word && !token.keyword.isColumnName && isFunctionName {
+            // A function's name without its parenthesis: that is what is missing.
+            try advance()
+            try failSyntax()
+        }
         let first = try columnName()
         if token.kind != .dot && token.kind != .leftBracket { return Expression(.column([first]), at: position) }
         return try dottedExpression(first, position)

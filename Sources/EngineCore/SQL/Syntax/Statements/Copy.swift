@@ -31,7 +31,7 @@ extension Parser {
         try oldDelimiters(copy)
         let hasWith = try accept(.with)
         if token.kind == .leftParenthesis {
-            copy.options += try utilityOptions()
+            copy.options += try utilityOptions(ofCopy: true)
         } else {
             let count = copy.options.count
             while let option = try oldOption() { copy.options.append(option) }

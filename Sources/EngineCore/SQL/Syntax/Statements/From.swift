@@ -117,7 +117,8 @@ extension Parser {
         }
         if try accept(.lateral) {
             if token.kind == .leftParenthesis {
-                return try subquery(try parenthesisedQuery(), lateral: true, position)
+                let start = token.start
+                return try subquery(try parenthesisedQuery(), lateral: true, start)
             }
             return .function(try functionReference(lateral: true, position))
         }
@@ -219,7 +220,8 @@ extension Parser {
                     if token.kind != .word && !atQuotedName { try failSyntax() }
                     try advance()
                 }
-                let isFunction = token.kind == .leftParenthesis
+                // So it is if it can be nothing else.
+                let isFunction = token.kind == .leftParenthesis || !place.token.keyword.isColumnName
                 rewind(place)
                 if isFunction { return .function(try functionReference(lateral: false, position)) }
             }

@@ -28,7 +28,7 @@ extension Parser {
         if token.kind != .leftParenthesis { return }
         let place = mark()
         try advance()
-        let isList = try atColumnName ? !atQuery() : false
+        let isList = try token.kind == .leftParenthesis ? false : !atQuery()
         rewind(place)
         if isList { statement.columns = try assignmentTargets() }
     }

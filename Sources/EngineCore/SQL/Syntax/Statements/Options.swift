@@ -3,34 +3,35 @@
 import Platform
 
 extension Parser {
-    /// `(name [value], …)`: EXPLAIN, VACUUM, ANALYZE, REINDEX, CLUSTER, COPY.
-    mutating func utilityOptions() throws(SyntaxFailure) -> [Option] {
+    /// `(name [value], …)`: EXPLAIN, VACUUM, ANALYZE, REINDEX, CLUSTER; COPY, whose options may also be lists and bear any
+    /// word as their name.
+    mutating func utilityOptions(ofCopy: Bool = false) throws(SyntaxFailure) -> [Option] {
         try expect(.leftParenthesis)
         var options: [Option] = []
         repeat {
             let position = token.start
             // ANALYZE and ANALYSE are reserved; FORMAT, COSTS, … are plain words.
-            var name: Name
+            let name: Name
             if at(.analyze) || at(.analyse) {
                 try advance()
                 name = "analyze"
             } else {
-                name = try label()
+                name = ofCopy ? try label() : try nonReservedWord()
             }
-            if name.matches("analyse") { name = "analyze" }
-            options.append(Option(namespace: nil, name: name, value: try utilityValue(), position: position))
+            options.append(
+                Option(namespace: nil, name: name, value: try utilityValue(ofCopy: ofCopy), position: position))
         } while try accept(.comma)
         try expect(.rightParenthesis)
         return options
     }
 
-    private mutating func utilityValue() throws(SyntaxFailure) -> Option.Value {
+    private mutating func utilityValue(ofCopy: Bool) throws(SyntaxFailure) -> Option.Value {
         switch token.kind {
         case .comma, .rightParenthesis: return .none
-        case .star:
+        case .star where ofCopy:
             try advance()
             return .star
-        case .leftParenthesis:
+        case .leftParenthesis where ofCopy:
             try advance()
             var names: [Name] = []
             repeat { names.append(atString ? Name(try stringValue()) : try label()) } while try accept(.comma)
@@ -53,7 +54,7 @@ extension Parser {
             case .false:
                 try advance()
                 return .boolean(false)
-            default: return .word(try label())
+            default: return .word(try nonReservedWord())
             }
         case .quotedName, .unicodeName: return .string(try takeName().bytes)
         default: try failSyntax()
@@ -103,6 +104,9 @@ extension Parser {
 
     private mutating func plainOrType() throws(SyntaxFailure) -> Option.Value {
         if token.kind != .word && !atQuotedName { return try plainValue() }
+        if !at(.none) && token.keyword.isColumnName && !token.keyword.isTypeOrFunctionName {
+            return .type(try typeName())
+        }
         switch try peek().kind {
         case .dot, .leftParenthesis, .leftBracket: return .type(try typeName())
         default: break

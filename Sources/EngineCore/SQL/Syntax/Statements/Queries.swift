@@ -31,12 +31,19 @@ extension Parser {
         return query
     }
 
-    /// `(query)`.
+    /// `(query)`, in any number of parentheses.
     mutating func parenthesisedQuery() throws(SyntaxFailure) -> Query {
-        let start = token
-        guard case .query(let query) = try parenthesised(allowsList: false) else {
-            try lexer.fail("syntax error", Int(start.start), Int(start.end))
+        let height = try enter()
+        try expect(.leftParenthesis)
+        var query: Query
+        if token.kind == .leftParenthesis {
+            query = try parenthesisedQuery()
+            if atQueryContinuation { query = try continuedQuery(query) }
+        } else {
+            query = try self.query()
         }
+        try expect(.rightParenthesis)
+        leave(height)
         return query
     }
 

@@ -30,6 +30,25 @@ extension Parser {
         return .named(name)
     }
 
+    /// The name of a role that is to be: none of the words that stand for roles.
+    private mutating func roleName() throws(SyntaxFailure) -> Name {
+        switch token.keyword {
+        case .currentRole, .currentUser, .sessionUser:
+            var word = [UInt8](lexer.text(token))
+            for index in 0..<word.count where word[index] >= UInt8(ascii: "a") && word[index] <= UInt8(ascii: "z") {
+                word[index] &= 0xDF
+            }
+            try fail(
+                String(decoding: word, as: UTF8.self) + " cannot be used as a role name here", state: "42939")
+        default: break
+        }
+        let position = token.start
+        switch try roleSpecification() {
+        case .named(let name): return name
+        default: try fail("role name \"public\" is reserved", at: position, state: "42939")
+        }
+    }
+
     mutating func roleSpecifications() throws(SyntaxFailure) -> [RoleSpecification] {
         var roles = [try roleSpecification()]
         while try accept(.comma) { roles.append(try roleSpecification()) }
@@ -41,7 +60,7 @@ extension Parser {
     mutating func createRole() throws(SyntaxFailure) -> CreateRole {
         let kind: CreateRole.Kind = at(.role) ? .role : at(.user) ? .user : .group
         try advance()
-        let name = try nonReservedWord()
+        let name = try roleName()
         _ = try accept(.with)
         return CreateRole(kind: kind, name: name, options: try roleOptions())
     }
@@ -56,7 +75,7 @@ extension Parser {
             return .rename(
                 Rename(
                     kind: .role, object: ObjectReference(name: QualifiedName(name)), part: .object,
-                    newName: try nonReservedWord(), ifExists: false))
+                    newName: try roleName(), ifExists: false))
         }
         var database: Name?
         if try accept(.in) {

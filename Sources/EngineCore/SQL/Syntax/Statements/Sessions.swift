@@ -44,11 +44,14 @@ extension Parser {
     /// After SET: a setting with its scope.
     mutating func setVariable(_ position: Int32) throws(SyntaxFailure) -> SetVariable {
         var scope = SetVariable.Scope.session
-        if try accept(.local) {
+        var isAfterSession = false
+        let next = try peek()
+        // LOCAL and SESSION may be names of settings, too.
+        let isName = next.kind == .equals || next.kind == .dot || next.keyword == .to
+        if !isName, try accept(.local) {
             scope = .local
-        } else if at(.session) {
-            // `session` may also be the scope-less start of a dotted name; only these follow it as a scope.
-            try advance()
+        } else if !isName, try accept(.session) {
+            isAfterSession = true
             if try accept(.characteristics) {
                 try expect(.as)
                 try expect(.transaction)
@@ -57,7 +60,8 @@ extension Parser {
                     position: position)
             }
         }
-        if try accept(.transaction) {
+        if try atTransactionModes() {
+            try advance()
             if try accept(.snapshot) {
                 return SetVariable(
                     scope: scope, name: "transaction_snapshot", action: .snapshot(try stringValue()), position: position
@@ -67,9 +71,17 @@ extension Parser {
                 scope: scope, name: "transaction",
                 action: .transaction(try requiredTransactionModes(), session: false), position: position)
         }
+        if at(.authorization) && !isAfterSession { try failSyntax() }
         var setting = try setting(position)
         setting.scope = scope
         return setting
+    }
+
+    /// At TRANSACTION, unless a setting is meant that is named so.
+    private mutating func atTransactionModes() throws(SyntaxFailure) -> Bool {
+        if !at(.transaction) { return false }
+        let next = try peek()
+        return next.kind != .equals && next.keyword != .to
     }
 
     private mutating func requiredTransactionModes() throws(SyntaxFailure) -> TransactionModes {

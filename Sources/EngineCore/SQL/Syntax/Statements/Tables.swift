@@ -14,16 +14,16 @@ extension Parser {
             try advance()
             try expect(.of)
             table.partitionOf = try qualifiedName()
-            if token.kind == .leftParenthesis { table.elements = try tableElements() }
+            if token.kind == .leftParenthesis { table.elements = try tableElements(isTyped: true) }
             table.partitionBound = try partitionBound()
         case .of:
             try advance()
             table.ofType = try qualifiedName()
-            if token.kind == .leftParenthesis { table.elements = try tableElements() }
+            if token.kind == .leftParenthesis { table.elements = try tableElements(isTyped: true) }
         default:
             if token.kind != .leftParenthesis { return try createTableAs(table, columns: []) }
             if let columns = try columnsOfTableAs() { return try createTableAs(table, columns: columns) }
-            table.elements = try tableElements()
+            table.elements = try tableElements(isTyped: false)
         }
         if try accept(.inherits) {
             try expect(.leftParenthesis)
@@ -104,17 +104,18 @@ extension Parser {
 
     // MARK: Elements
 
-    private mutating func tableElements() throws(SyntaxFailure) -> [TableElement] {
+    /// `isTyped`: columns have their types from elsewhere, as in partitions and tables OF a type.
+    private mutating func tableElements(isTyped: Bool) throws(SyntaxFailure) -> [TableElement] {
         try expect(.leftParenthesis)
         var elements: [TableElement] = []
-        if token.kind != .rightParenthesis {
-            repeat { elements.append(try tableElement()) } while try accept(.comma)
+        if token.kind != .rightParenthesis || isTyped {
+            repeat { elements.append(try tableElement(isTyped: isTyped)) } while try accept(.comma)
         }
         try expect(.rightParenthesis)
         return elements
     }
 
-    private mutating func tableElement() throws(SyntaxFailure) -> TableElement {
+    private mutating func tableElement(isTyped: Bool) throws(SyntaxFailure) -> TableElement {
         switch token.keyword {
         case .constraint, .check, .unique, .primary, .foreign, .exclude:
             // EXCLUDE is no reserved word: a column may have that name.
@@ -123,13 +124,13 @@ extension Parser {
                 if next.kind != .leftParenthesis && next.keyword != .using { break }
             }
             return .constraint(try tableConstraint())
-        case .like:
+        case .like where !isTyped:
             try advance()
             let table = try qualifiedName()
             return .like(table, try likeOptions())
         default: break
         }
-        return .column(try columnDefinition())
+        return .column(isTyped ? try typedColumn() : try columnDefinition())
     }
 
     private mutating func likeOptions() throws(SyntaxFailure) -> LikeOptions {
@@ -157,36 +158,27 @@ extension Parser {
         return options
     }
 
-    /// `name type …`; in partitions and tables of a type, `name [WITH OPTIONS] …`.
+    /// `name [WITH OPTIONS] …`.
+    private mutating func typedColumn() throws(SyntaxFailure) -> ColumnDefinition {
+        let position = token.start
+        let column = ColumnDefinition(name: try columnName(), type: nil, position: position)
+        if try accept(.with) { try expect(.options) }
+        try columnQualifiers(column)
+        return column
+    }
+
+    /// `name type …`.
     mutating func columnDefinition() throws(SyntaxFailure) -> ColumnDefinition {
         let position = token.start
         let name = try columnName()
-        let isTyped = try atTypeOfColumn()
-        let column = ColumnDefinition(name: name, type: isTyped ? try typeName() : nil, position: position)
-        if !isTyped, try accept(.with) { try expect(.options) }
-        if isTyped, at(.compression) {
+        let column = ColumnDefinition(name: name, type: try typeName(), position: position)
+        if at(.compression) {
             try advance()
             column.compression = try accept(.default) ? "default" : try columnName()
         }
         if at(.options), try peek().kind == .leftParenthesis { try failUnsupported("OPTIONS of a column") }
         try columnQualifiers(column)
         return column
-    }
-
-    private mutating func atTypeOfColumn() throws(SyntaxFailure) -> Bool {
-        switch token.kind {
-        case .word:
-            switch token.keyword {
-            case .with: return false
-            case .setof: return true
-            default: break
-            }
-            if token.keyword.isReserved { return false }
-            return true
-        case .quotedName, .unicodeName: return true
-        case .endOfText: try failSyntax()
-        default: return false
-        }
     }
 
     // MARK: Partitions

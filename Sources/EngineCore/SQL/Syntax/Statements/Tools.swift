@@ -193,6 +193,7 @@ extension Parser {
         try expect(.do)
         var block = DoBlock(language: nil, body: [])
         var hasBody = false
+        if !at(.language) && !atString { try failSyntax() }
         while true {
             if try accept(.language) {
                 block.language = Name(atString ? try stringValue() : try nonReservedWord().bytes)
@@ -203,7 +204,7 @@ extension Parser {
                 break
             }
         }
-        if !hasBody { try failSyntax() }
+        if !hasBody { try fail("no inline code specified", at: -1) }
         return block
     }
 }

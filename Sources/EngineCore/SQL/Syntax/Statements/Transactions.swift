@@ -14,9 +14,7 @@ extension Parser {
             try expect(.transaction)
             return .transaction(.begin(try transactionModes(), isStart: true))
         case .savepoint: return .transaction(.savepoint(try columnName()))
-        case .release:
-            _ = try accept(.savepoint)
-            return .transaction(.release(try columnName()))
+        case .release: return .transaction(.release(try savepointName()))
         case .commit, .end:
             if keyword == .commit, try accept(.prepared) { return .transaction(.commitPrepared(try stringValue())) }
             try optionalWork()
@@ -29,10 +27,18 @@ extension Parser {
         if !isAbort, try accept(.prepared) { return .rollbackPrepared(try stringValue()) }
         try optionalWork()
         if !isAbort, try accept(.to) {
-            _ = try accept(.savepoint)
-            return .rollbackTo(try columnName())
+            return .rollbackTo(try savepointName())
         }
         return .rollback(chain: try chain())
+    }
+
+    /// [SAVEPOINT] name; SAVEPOINT may be the name.
+    private mutating func savepointName() throws(SyntaxFailure) -> Name {
+        if at(.savepoint) {
+            let next = try peek().kind
+            if next != .endOfText && next != .semicolon { try advance() }
+        }
+        return try columnName()
     }
 
     private mutating func optionalWork() throws(SyntaxFailure) {
