@@ -69,8 +69,11 @@ extension Parser {
             query = Query(body, position: position)
         }
         if at(.order) {
-            if !query.orderBy.isEmpty { try fail("multiple ORDER BY clauses not allowed") }
+            let earlier = query.orderBy
             query.orderBy = try orderBy()
+            if !earlier.isEmpty {
+                try fail("multiple ORDER BY clauses not allowed", at: query.orderBy[0].expression.position)
+            }
         }
         try limits(query)
         return query
@@ -355,29 +358,45 @@ extension Parser {
         return try accept(.nulls, .last) ? .last : .unspecified
     }
 
-    /// LIMIT, OFFSET, FETCH and FOR …, in whatever order PostgreSQL takes them.
+    /// LIMIT or FETCH and OFFSET, in either order, before or after all the FOR clauses.
     private mutating func limits(_ query: Query) throws(SyntaxFailure) {
+        let hasLocking = at(.for)
+        if hasLocking { try lockingClauses(query) }
+        try limitAndOffset(query)
+        if !hasLocking && at(.for) { try lockingClauses(query) }
+        if query.withTies { try checkTies(query) }
+    }
+
+    private mutating func lockingClauses(_ query: Query) throws(SyntaxFailure) {
+        if try accept(.for, .read) {
+            try expect(.only)
+            return
+        }
+        while at(.for) { query.locking.append(try lockingClause()) }
+    }
+
+    private mutating func limitAndOffset(_ query: Query) throws(SyntaxFailure) {
         var hasLimit = false
+        var hasOffset = false
         while true {
             switch token.keyword {
             case .limit, .fetch:
-                if hasLimit || query.limit != nil { try fail("multiple LIMIT clauses not allowed") }
+                if hasLimit { return }
                 hasLimit = true
+                let earlier = query.limit
                 if at(.limit) { try limit(query) } else { try fetchFirst(query) }
-            case .offset:
-                if query.offset != nil { try fail("multiple OFFSET clauses not allowed") }
-                try advance()
-                query.offset = try expression()
-                if try !accept(.row) { _ = try accept(.rows) }
-            case .for:
-                if try accept(.for, .read) {
-                    try expect(.only)
-                } else {
-                    query.locking.append(try lockingClause())
+                if earlier != nil, let later = query.limit {
+                    try fail("multiple LIMIT clauses not allowed", at: later.position)
                 }
-            default:
-                if query.withTies { try checkTies(query) }
-                return
+            case .offset:
+                if hasOffset { return }
+                hasOffset = true
+                try advance()
+                let offset = try expression()
+                if query.offset != nil { try fail("multiple OFFSET clauses not allowed", at: offset.position) }
+                query.offset = offset
+                if try !accept(.row) { _ = try accept(.rows) }
+            default: return
             }
         }
     }
@@ -390,6 +409,7 @@ extension Parser {
     }
 
     private mutating func limit(_ query: Query) throws(SyntaxFailure) {
+        let position = token.start
         try expect(.limit)
         if try accept(.all) {
             query.limit = nil
@@ -398,7 +418,7 @@ extension Parser {
         }
         if token.kind == .comma {
             try fail(
-                "LIMIT #,# syntax is not supported", hint: "Use separate LIMIT and OFFSET clauses.")
+                "LIMIT #,# syntax is not supported", at: position, hint: "Use separate LIMIT and OFFSET clauses.")
         }
     }
 
