@@ -60,7 +60,7 @@ package struct Planner {
         var columns = physical.output(bound.columns)
         for index in columns.indices { columns[index].name = bound.names[index].bytes }
         return PlannedQuery(
-            kind: .select, root: part.node, correlationCount: physical.correlationCount,
+            kind: .select, root: part.node, correlationColumns: physical.correlationColumns,
             commonTables: physical.commonTables, parameterTypes: try context.finalParameterTypes(),
             resultColumns: columns, returnsRows: true, isReadOnly: !tree.locksRows,
             catalogVersion: context.catalogVersion, locks: context.locks)

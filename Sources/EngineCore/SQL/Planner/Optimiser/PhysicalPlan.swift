@@ -50,6 +50,12 @@ final class PhysicalPlanner {
     var usedColumns = ColumnSet()
 
     var correlationCount: Int { correlations.count }
+    /// What each correlation cell stands for.
+    var correlationColumns: [OutputColumn] {
+        var columns = [ColumnID](repeating: ColumnID(0), count: correlations.count)
+        for (column, index) in correlations { columns[index] = ColumnID(column) }
+        return output(columns)
+    }
 
     func correlation(_ column: ColumnID) -> Int {
         if let known = correlations[column.rawValue] { return known }
@@ -133,9 +139,11 @@ final class PhysicalPlanner {
     func output(_ columns: [ColumnID]) -> [OutputColumn] {
         columns.map { column in
             let info = context.info(column)
-            return OutputColumn(
+            var column = OutputColumn(
                 info.name, info.type, originTable: info.originTable,
                 originColumn: info.originTable == 0 ? 0 : info.number)
+            column.qualifier = info.qualifier
+            return column
         }
     }
 

@@ -31,7 +31,7 @@ struct ModificationPlanner {
         node.estimate = source.node.estimate
         if !modification.hasReturning { node.estimate.rows = 0 }
         return PlannedQuery(
-            kind: modification.kind, root: node, correlationCount: physical.correlationCount,
+            kind: modification.kind, root: node, correlationColumns: physical.correlationColumns,
             commonTables: physical.commonTables, parameterTypes: try context.finalParameterTypes(),
             resultColumns: resultColumns(modification), returnsRows: modification.hasReturning, isReadOnly: false,
             catalogVersion: context.catalogVersion, locks: context.locks)

@@ -24,6 +24,8 @@ package struct OutputColumn {
     /// OID and number of the table column it comes from, unchanged; 0 otherwise (RowDescription).
     package var originTable: UInt32
     package var originColumn: Int16
+    /// Alias of the relation it comes from, for EXPLAIN.
+    package var qualifier: [UInt8] = []
     package init(_ name: [UInt8], _ type: SQLType, originTable: UInt32 = 0, originColumn: Int16 = 0) {
         self.name = name
         self.type = type

@@ -11,6 +11,8 @@ package final class PlannedQuery: @unchecked Sendable {
     package let root: PlanNode
     /// Cells in an execution's correlation array.
     package let correlationCount: Int
+    /// What the cells stand for, for EXPLAIN.
+    package let correlationColumns: [OutputColumn]
     /// Materialised WITH queries, by CommonTableScan.index, each computed when first read, once per execution.
     /// nil: the index is a recursion's working table.
     package let commonTables: [PlanNode?]
@@ -28,13 +30,14 @@ package final class PlannedQuery: @unchecked Sendable {
     package let locks: [RelationLock]
 
     init(
-        kind: Kind, root: PlanNode, correlationCount: Int, commonTables: [PlanNode?], parameterTypes: [SQLType],
+        kind: Kind, root: PlanNode, correlationColumns: [OutputColumn], commonTables: [PlanNode?], parameterTypes: [SQLType],
         resultColumns: [OutputColumn], returnsRows: Bool, isReadOnly: Bool, catalogVersion: UInt64,
         locks: [RelationLock]
     ) {
         self.kind = kind
         self.root = root
-        self.correlationCount = correlationCount
+        self.correlationColumns = correlationColumns
+        correlationCount = correlationColumns.count
         self.commonTables = commonTables
         self.parameterTypes = parameterTypes
         self.resultColumns = resultColumns
