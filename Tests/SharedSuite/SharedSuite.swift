@@ -25,6 +25,7 @@ package func allCases() -> [SuiteCase] {
     cases += lockCases()
     cases += multiEngineCases()
     cases += syntaxCases()
+    cases += sqlCases()
     return cases
 }
 

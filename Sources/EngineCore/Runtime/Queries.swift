@@ -115,8 +115,13 @@ extension Session {
             portal.state = .done
             return try copy(plan, statement)
         case .explain(let options, let query):
-            _ = (options, query)
-            throw .notSupported("EXPLAIN")
+            if portal.state == .bound {
+                if options.isAnalyze { throw .notSupported("EXPLAIN ANALYZE") }
+                portal.state = .running
+                portal.textRows = ExplainText.lines(query, options, catalog).map { [$0] }
+                portal.textTag = CommandTag("EXPLAIN")
+            }
+            return try sendText(portal, rowLimit: rowLimit)
         case .cursor(let declaration, let query):
             portal.state = .done
             return try declare(declaration, query, statement)

@@ -28,7 +28,8 @@ extension Planner {
         let output = types.map { OutputColumn([], $0) }
         let root = ResultNode(expressions: values, condition: nil, child: nil, output: output)
         return PlannedQuery(
-            kind: .select, root: root, correlationColumns: [], commonTables: [], parameterTypes: [], resultColumns: output,
+            kind: .select, root: root, correlationColumns: [], commonTables: [], parameterTypes: [],
+            resultColumns: output,
             returnsRows: true, isReadOnly: true, catalogVersion: context.catalogVersion, locks: [])
     }
 
@@ -40,7 +41,8 @@ extension Planner {
             table: table, alias: table.name, columns: live.map { ScanColumn(number: $0.number, type: $0.type) },
             filter: nil, output: output)
         return PlannedQuery(
-            kind: .select, root: scan, correlationColumns: [], commonTables: [], parameterTypes: [], resultColumns: output,
+            kind: .select, root: scan, correlationColumns: [], commonTables: [], parameterTypes: [],
+            resultColumns: output,
             returnsRows: true, isReadOnly: true, catalogVersion: session.version, locks: [])
     }
 }

@@ -47,7 +47,7 @@ extension Binder {
     }
 
     @inline(never) func bindCoalesce(_ items: [Expression], _ scope: Scope) throws(EngineError) -> BoundExpression {
-        let unified = try unify(bindAll(items, scope), "COALESCE", positions: items.map { $0.position })
+        let unified = try unify(bindAll(items, scope), "COALESCE", positions: places(items))
         return .coalesce(unified.values, unified.type)
     }
 
@@ -55,7 +55,7 @@ extension Binder {
         throws(EngineError) -> BoundExpression
     {
         let name = greatest ? "GREATEST" : "LEAST"
-        let unified = try unify(bindAll(items, scope), name, positions: items.map { $0.position })
+        let unified = try unify(bindAll(items, scope), name, positions: places(items))
         return .extremum(greatest: greatest, unified.values, unified.type)
     }
 
@@ -77,8 +77,18 @@ extension Binder {
             let array = try bindArray(items, scope, expected: target, at: position)
             return try explicitCast(array, to: target, at: position)
         }
-        return try explicitCast(bind(operand, scope), to: target, at: position)
+        return try explicitCast(bind(operand, scope), to: target, at: place(of: operand, else: position))
     }
+
+    /// Where a message about the value points: at the literal of a cast of a literal.
+    func place(of expression: Expression, else position: Int32) -> Int32 {
+        switch expression.kind {
+        case .literal: return expression.position
+        case .cast(let operand, _): return place(of: operand, else: position)
+        default: return position
+        }
+    }
+    func places(_ items: [Expression]) -> [Int32] { items.map { place(of: $0, else: $0.position) } }
 
     @inline(never) func bindCollate(_ operand: Expression, _ name: QualifiedName, _ scope: Scope, at position: Int32)
         throws(EngineError) -> BoundExpression

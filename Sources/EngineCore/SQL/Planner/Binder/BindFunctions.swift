@@ -138,8 +138,10 @@ extension Binder {
             throw error(.groupingError, "aggregate functions are not allowed in \(scope.clause.name)", at: position)
         }
         for argument in bound.arguments {
-            if argument.containsAggregate {
-                throw error(.groupingError, "aggregate function calls cannot be nested", at: position)
+            var inner = 0
+            argument.forEach { if case .aggregate(let call) = $0 { inner = max(call.position, 1) } }
+            if inner > 0 {
+                throw EngineError(.groupingError, "aggregate function calls cannot be nested", position: inner)
             }
             if argument.containsWindow {
                 throw error(

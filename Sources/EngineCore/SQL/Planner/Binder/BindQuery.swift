@@ -166,12 +166,22 @@ extension Binder {
         }
     }
 
+    private func firstTarget(_ body: QueryBody) -> Int32 {
+        switch body {
+        case .select(let core): core.targets.first?.expression.position ?? core.position
+        case .values(let rows): rows.first?.first?.position ?? -1
+        case .setOperation(let first, _): firstTarget(first)
+        case .nested(let query): firstTarget(query.body)
+        }
+    }
+
     func combine(_ left: BoundQuery, _ link: SetLink, _ right: BoundQuery)
         throws(EngineError) -> BoundQuery
     {
         let name = operationName(link)
         if left.columns.count != right.columns.count {
-            throw error(.syntaxError, "each \(name) query must have the same number of columns", at: link.position)
+            throw error(
+                .syntaxError, "each \(name) query must have the same number of columns", at: firstTarget(link.operand))
         }
         var types: [SQLType] = []
         for index in left.columns.indices {

@@ -195,7 +195,7 @@ package struct ExplainText {
         switch node {
         case let scan as TableScan: addFilter(scan.filter, node, own, depth)
         case let scan as IndexScan:
-            if let condition = scan.condition { detail(depth, "Index Cond", expressions.text(condition, own)) }
+            if let condition = scan.condition { detail(depth, "Index Cond", scanText(condition, node, own)) }
             addFilter(scan.filter, node, own, depth)
         case let scan as RowIDScan:
             detail(depth, "TID Cond", staticBytes("(ctid = ") + expressions.text(scan.rowID, own) + staticBytes(")"))
@@ -230,10 +230,18 @@ package struct ExplainText {
 
     private mutating func addFilter(_ filter: BoundExpression?, _ node: PlanNode, _ row: [PlanNode], _ depth: Int) {
         guard let filter else { return }
-        detail(depth, "Filter", expressions.text(filter, row))
+        detail(depth, "Filter", scanText(filter, node, row))
         if let found = measure?(node), found.filtered > 0, found.loops > 0 {
             detail(depth, "Rows Removed by Filter", fixed(found.filtered / found.loops, 0))
         }
+    }
+
+    /// Conditions of a scan name its columns without the relation, as PostgreSQL's do.
+    private func scanText(_ condition: BoundExpression, _ node: PlanNode, _ row: [PlanNode]) -> [UInt8] {
+        var writer = expressions
+        if node.children.isEmpty, !options.isVerbose { writer.isQualified = false }
+        writer.own = node
+        return writer.text(condition, row)
     }
 
     private mutating func hashDetails(_ join: HashJoinNode, _ depth: Int) {

@@ -8,7 +8,9 @@ struct ExpressionText {
     let session: CatalogSession
     let query: PlannedQuery
     /// Columns are written with their relation's alias.
-    let isQualified: Bool
+    var isQualified: Bool
+    /// Slots of this node's own row are its calls, not results of a node below.
+    var own: PlanNode?
 
     /// The expression over a row that is the concatenation of the nodes' rows.
     func text(_ expression: BoundExpression, _ row: [PlanNode]) -> [UInt8] {
@@ -222,7 +224,8 @@ struct ExpressionText {
         case let project as ProjectNode: return text(project.expressions[slot], project.children)
         case let aggregate as AggregateNode:
             if slot < aggregate.keys.count { return text(aggregate.keys[slot], aggregate.children) }
-            return parens(self.aggregate(aggregate.aggregates[slot - aggregate.keys.count], aggregate.children))
+            let call = self.aggregate(aggregate.aggregates[slot - aggregate.keys.count], aggregate.children)
+            return own === node ? call : parens(call)
         case is FilterNode, is SortNode, is LimitNode, is MaterializeNode, is DistinctNode, is LockRowsNode:
             return column(slot, of: node.children[0])
         case is NestedLoopNode, is HashJoinNode: return column(slot, node.children)

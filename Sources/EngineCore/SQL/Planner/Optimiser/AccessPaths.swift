@@ -16,6 +16,8 @@ private struct IndexMatch {
     var excludesNulls = false
     /// Indices of the conditions it decides.
     var decided: [Int] = []
+    /// The same with the key column on the left, for EXPLAIN.
+    var shown: [BoundExpression] = []
     var selectivity = 1.0
     var lookups = 1.0
     var allEqual = true
@@ -219,8 +221,10 @@ extension PhysicalPlanner {
     }
 
     private func covers(_ index: IndexDescriptor, _ node: GetNode, _ columns: [ColumnID]) -> Bool {
+        // Whoever wants the ctid is going to visit the row anyway.
+        if node.ctid != nil { return false }
         for column in columns {
-            if column == node.ctid || column == node.tableOID { continue }
+            if column == node.tableOID { continue }
             let number = context.info(column).number
             if !index.keyColumns.contains(where: { $0.number == number }) { return false }
         }
@@ -241,6 +245,7 @@ extension PhysicalPlanner {
             if let (place, condition, weight) = equality(column, key, conditions, own) {
                 match.prefix.append(condition)
                 match.decided.append(place)
+                match.shown.append(oriented(conditions[place], column))
                 match.selectivity *= estimator.selectivity(conditions[place])
                 match.lookups *= weight
                 if case .equal = condition {} else { match.allEqual = false }
@@ -251,6 +256,13 @@ extension PhysicalPlanner {
             break
         }
         return match
+    }
+
+    private func oriented(_ condition: BoundExpression, _ column: ColumnID) -> BoundExpression {
+        guard let comparison = context.comparison(condition), comparison.left.variableID != column,
+            let flipped = context.commuted(comparison)
+        else { return condition }
+        return .call(flipped.call)
     }
 
     /// The other side if the condition is `column op value` with a value known before the scan starts.
@@ -341,6 +353,7 @@ extension PhysicalPlanner {
             if case .isNull(let item, true) = condition, item.variableID == column {
                 match.excludesNulls = true
                 match.decided.append(place)
+                match.shown.append(condition)
                 used.append(condition)
                 continue
             }
@@ -354,6 +367,7 @@ extension PhysicalPlanner {
                 match.lower = IndexBound(expression: found.right, isInclusive: found.strategy == 4)
             }
             match.decided.append(place)
+            match.shown.append(oriented(condition, column))
             used.append(condition)
         }
         if !used.isEmpty { match.selectivity *= estimator.selectivity(used) }
@@ -365,9 +379,8 @@ extension PhysicalPlanner {
     ) throws(EngineError) -> Part {
         let table = node.table
         var rest: [BoundExpression] = []
-        var decided: [BoundExpression] = []
-        for (place, condition) in conditions.enumerated() {
-            if match.decided.contains(place) { decided.append(condition) } else { rest.append(condition) }
+        for (place, condition) in conditions.enumerated() where !match.decided.contains(place) {
+            rest.append(condition)
         }
         var prefix: [IndexKeyCondition] = []
         var isSorted = true
@@ -392,7 +405,8 @@ extension PhysicalPlanner {
             table: table, index: index, alias: node.alias, prefix: prefix, lower: try lowered(match.lower),
             upper: try lowered(match.upper), excludesNulls: match.excludesNulls, direction: direction,
             columns: scanColumns(node, columns), isIndexOnly: isIndexOnly, isPoint: isPoint(index, match),
-            filter: try predicate(rest, columns), condition: try predicate(decided, columns), output: output(columns))
+            filter: try predicate(rest, columns), condition: try predicate(match.shown, columns),
+            output: output(columns))
         let tableRows = estimator.rows(of: table)
         let entries = isPoint(index, match) ? 1 : max(tableRows * match.selectivity, 1)
         let cost = Cost.indexScan(

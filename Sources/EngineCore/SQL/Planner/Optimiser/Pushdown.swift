@@ -133,6 +133,7 @@ struct Pushdown {
             var right: [BoundExpression] = []
             var both: [BoundExpression] = []
             for condition in all + equal { place(condition, leftColumns, rightColumns, &left, &right, &both) }
+            both = both.filter { !isImplied($0, by: left + right) }
             return .join(
                 JoinRelation(
                     kind: .inner, left: push(left, into: join.left), right: push(right, into: join.right),
@@ -243,6 +244,25 @@ struct Pushdown {
             }
         }
         return implied
+    }
+
+    /// a = b where both are known to equal the same value.
+    private func isImplied(_ condition: BoundExpression, by others: [BoundExpression]) -> Bool {
+        guard let comparison = context.comparison(condition), comparison.strategy == 3,
+            let a = comparison.left.variableID, let b = comparison.right.variableID,
+            let first = fixedValue(a, others), let second = fixedValue(b, others)
+        else { return false }
+        return first.isSame(as: second) && first.volatility == .immutable
+    }
+    private func fixedValue(_ column: ColumnID, _ conditions: [BoundExpression]) -> BoundExpression? {
+        for condition in conditions {
+            guard let comparison = context.comparison(condition), comparison.strategy == 3 else { continue }
+            for side in [comparison, context.commuted(comparison) ?? comparison]
+            where side.left.variableID == column && isRunTimeConstant(side.right) {
+                return side.right
+            }
+        }
+        return nil
     }
 
     private func isRunTimeConstant(_ expression: BoundExpression) -> Bool {

@@ -30,7 +30,8 @@ package final class PlannedQuery: @unchecked Sendable {
     package let locks: [RelationLock]
 
     init(
-        kind: Kind, root: PlanNode, correlationColumns: [OutputColumn], commonTables: [PlanNode?], parameterTypes: [SQLType],
+        kind: Kind, root: PlanNode, correlationColumns: [OutputColumn], commonTables: [PlanNode?],
+        parameterTypes: [SQLType],
         resultColumns: [OutputColumn], returnsRows: Bool, isReadOnly: Bool, catalogVersion: UInt64,
         locks: [RelationLock]
     ) {

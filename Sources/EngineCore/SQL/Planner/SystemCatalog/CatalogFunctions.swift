@@ -89,6 +89,27 @@ func declareCatalogFunctions(_ registry: FunctionRegistry) {
     declareSizeFunctions(set)
     declarePrivilegeFunctions(set)
     declareEmptyFunctions(set)
+    declareWindowFunctions(registry)
+}
+
+/// Evaluated by the Window operator, which knows them by OID.
+private func declareWindowFunctions(_ registry: FunctionRegistry) {
+    let rows: [(UInt32, StaticBytes, [TypeOID], TypeOID)] = [
+        (3100, "row_number", [], .int8), (3101, "rank", [], .int8), (3102, "dense_rank", [], .int8),
+        (3103, "percent_rank", [], .float8), (3104, "cume_dist", [], .float8), (3105, "ntile", [.int4], .int4),
+        (3106, "lag", [.anyelement], .anyelement), (3107, "lag", [.anyelement, .int4], .anyelement),
+        (3108, "lag", [.anycompatible, .int4, .anycompatible], .anycompatible),
+        (3109, "lead", [.anyelement], .anyelement), (3110, "lead", [.anyelement, .int4], .anyelement),
+        (3111, "lead", [.anycompatible, .int4, .anycompatible], .anycompatible),
+        (3112, "first_value", [.anyelement], .anyelement), (3113, "last_value", [.anyelement], .anyelement),
+        (3114, "nth_value", [.anyelement, .int4], .anyelement),
+    ]
+    for (oid, name, arguments, result) in rows where registry.functions.allSatisfy({ $0.oid != oid }) {
+        registry.add(
+            FunctionEntry(
+                oid: oid, name: name, arguments: arguments, result: result, isStrict: false,
+                body: .external(.window), documentation: "Window function"))
+    }
 }
 
 func datum(_ bytes: [UInt8]?) -> Datum { bytes.map { Datum(bytes: $0) } ?? .null }
