@@ -66,12 +66,12 @@ final class MemoryDefinitions: DefinitionServices {
 final class SQLRig {
     let session: CatalogSession
     let definitions = MemoryDefinitions()
+    private let evaluation = EvaluationContext()
 
     init() throws(EngineError) {
         let storage = MemoryCatalog()
         let name = Array("postgres".utf8)
         try CatalogBootstrap.install(userName: name, storage)
-        let evaluation = EvaluationContext()
         session = CatalogSession(
             catalog: Catalog(), storage: storage, context: evaluation, database: WellKnownOID.postgresDatabase,
             databaseName: name, user: WellKnownOID.bootstrapRole, userName: name)

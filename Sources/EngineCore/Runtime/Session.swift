@@ -84,6 +84,7 @@ package final class Session {
         planner = Planner(catalog)
         tables = TableAccess(engine.storage)
         catalog.services = self
+        evaluation.catalog = catalog
         parameters.assignUser(user)
     }
 

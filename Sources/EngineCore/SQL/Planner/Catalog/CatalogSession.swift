@@ -57,9 +57,10 @@ func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 package final class CatalogSession: @unchecked Sendable {
     package let catalog: Catalog
     package let storage: any CatalogStorage
-    package let context: EvaluationContext
+    /// Owned by the session, as this is: the context refers back to it.
+    package unowned let context: EvaluationContext
     /// Set by the session before the first statement.
-    package var services: (any SessionServices)?
+    package unowned(unsafe) var services: (any SessionServices)?
     package let database: ObjectID
     package let databaseName: [UInt8]
     package var user: ObjectID

@@ -220,7 +220,9 @@ var classProducers: [SystemProducer.Entry] {
         .init(name: "pg_attrdef", key: 1) { (session, key, sink) throws(EngineError) in
             for table in try tablesFor(session, key) {
                 for column in table.columns {
-                    guard let text = column.defaultText, !column.isDropped else { continue }
+                    guard !column.isDropped, let text = try DefinitionText(session: session).defaultValue(column) else {
+                        continue
+                    }
                     try sink.add([
                         Datum(table.oid &* 1000 &+ UInt32(column.number)), Datum(table.oid), Datum(column.number),
                         Datum(bytes: text),

@@ -44,6 +44,17 @@ struct DefinitionText {
         return false
     }
 
+    /// A column's default; the sequence of a serial column by the name it has now.
+    func defaultValue(_ column: ColumnDescriptor) throws(EngineError) -> [UInt8]? {
+        guard let sql = column.defaultText else { return nil }
+        if column.ownedSequence != 0, sql.starts(with: staticBytes("nextval(")),
+            let name = try session.name(of: column.ownedSequence, kind: .regclass)
+        {
+            return staticBytes("nextval(") + QuotedNames.literal(name) + staticBytes("::regclass)")
+        }
+        return sql
+    }
+
     func index(_ index: IndexDescriptor, _ table: TableDescriptor) throws(EngineError) -> [UInt8] {
         var out = staticBytes(index.isUnique ? "CREATE UNIQUE INDEX " : "CREATE INDEX ")
         out += QuotedNames.identifier(index.name) + staticBytes(" ON ") + (try tableName(table))
@@ -81,9 +92,12 @@ struct DefinitionText {
         return out + staticBytes(")")
     }
 
-    func constraint(_ constraint: ConstraintDescriptor, _ table: TableDescriptor) -> [UInt8] {
+    /// `isPretty`: without the parentheses that only a parser needs.
+    func constraint(_ constraint: ConstraintDescriptor, _ table: TableDescriptor, isPretty: Bool) -> [UInt8] {
         switch constraint.kind {
-        case .check: return staticBytes("CHECK (") + parenthesised(constraint.expressionText ?? []) + staticBytes(")")
+        case .check:
+            let sql = constraint.expressionText ?? []
+            return staticBytes("CHECK (") + (isPretty ? sql : parenthesised(sql)) + staticBytes(")")
         case .primaryKey, .unique:
             let index = table.index(constraint.index)
             var out = staticBytes(constraint.kind == .primaryKey ? "PRIMARY KEY (" : "UNIQUE (")
@@ -125,7 +139,9 @@ func declareDefinitionFunctions(_ set: CatalogFunctionSet) {
     let constraint: CatalogBody = { (call) throws(EngineError) in
         for table in try call.session.allTables() {
             for constraint in table.constraints where constraint.oid == call.oid(0) {
-                return Datum(bytes: DefinitionText(session: call.session).constraint(constraint, table))
+                let isPretty = call.arguments.count > 1 && call.bool(1)
+                return Datum(
+                    bytes: DefinitionText(session: call.session).constraint(constraint, table, isPretty: isPretty))
             }
         }
         return .null
