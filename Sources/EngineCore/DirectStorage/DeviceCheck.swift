@@ -15,6 +15,7 @@ package enum DeviceCheck {
         package var defectivePageCount: UInt64 = 0
         /// The first hundred of them.
         package var defects: [Defect] = []
+        package init() {}
     }
 
     package struct Defect: Sendable {

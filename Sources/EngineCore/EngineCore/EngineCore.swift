@@ -13,11 +13,11 @@ package struct ServeOptions: Sendable {
 
 /// Opens the device and serves until the platform asks for an end; then stops cleanly.
 package final class EngineCore: @unchecked Sendable {
-    private let scheduler: Scheduler
-    private let options: ServeOptions
-    private var failure: EngineError?
+    fileprivate let scheduler: Scheduler
+    fileprivate let options: ServeOptions
+    fileprivate var failure: EngineError?
     /// Bytes of a fiber's stack: the parser's and planner's depth bounds fit it.
-    private static let stackByteCount = 512 << 10
+    fileprivate static let stackByteCount = 512 << 10
 
     package init(platform: any Platform, options: ServeOptions) {
         self.options = options
@@ -58,5 +58,22 @@ package final class EngineCore: @unchecked Sendable {
         throw EngineError(
             .featureNotSupported, "refusing to listen on \(address): there are no passwords yet",
             hint: "Listen on a loopback address, such as 127.0.0.1:5432.")
+    }
+}
+
+extension EngineCore {
+    /// The offline check; the number of problems found.
+    package func check(say: @escaping (String) -> Void) throws(EngineError) -> Int {
+        var count = 0
+        try scheduler.run { [self] in
+            do throws(EngineError) {
+                count = try DatabaseCheck.run(options.engine, say: say)
+            } catch {
+                failure = error
+            }
+            scheduler.stop()
+        }
+        if let failure { throw failure }
+        return count
     }
 }

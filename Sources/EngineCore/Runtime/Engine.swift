@@ -22,6 +22,8 @@ package struct EngineOptions: Sendable {
     /// Bytes of the log zone when the device is formatted; nil chooses by its size.
     package var logByteCount: UInt64?
     package var sessionLimit = 1000
+    /// A device of zeros becomes a database; otherwise it is refused.
+    package var formatsEmptyDevice = true
     package init() {}
 
     package static let minimumMemory = 32 << 20
@@ -58,6 +60,7 @@ package final class Engine: @unchecked Sendable {
     let storage: StorageEngine
     let catalog: Catalog
     let catalogTree: OpenTree
+    let sequenceTree: OpenTree
     let sequences: SequenceStore
     let queryMemory: MemoryBudget
     let checkpointer: Checkpointer
@@ -84,6 +87,7 @@ package final class Engine: @unchecked Sendable {
         storage = parts.storage
         checkpointer = parts.checkpointer
         catalogTree = parts.catalogTree
+        sequenceTree = parts.sequenceTree
         queryMemory = MemoryBudget(limit: try MemoryPlan(options.memoryByteCount).query)
         catalog = Catalog()
         sequences = SequenceStore(parts.sequenceTree.versions.tree, parts.log)

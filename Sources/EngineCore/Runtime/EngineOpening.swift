@@ -67,8 +67,7 @@ extension Engine {
                 ExtentGeometry(firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.dataPageCount))
         }
         var recovery = Recovery(superblock: superblocks, pool: pool, log: log)
-        let (report, allocator) = try recovery.run()
-        if !isNew { announce(report, platform, scheduler.workerCount) }
+        let allocator = try recovery.run().allocator
         var transactionOptions = TransactionManager.Options()
         transactionOptions.undoByteLimit = memory.undo
         transactionOptions.sessionLimit = options.sessionLimit + 8
@@ -94,7 +93,7 @@ extension Engine {
     private static func openSuperblock(
         _ io: BlockIO, _ platform: any Platform, _ options: EngineOptions
     ) throws(EngineError) -> SuperblockStore {
-        if try SuperblockStore.readCopies(io: io, platform: platform).allSatisfy({ $0 == .zero }) {
+        if options.formatsEmptyDevice, try SuperblockStore.readCopies(io: io, platform: platform).allSatisfy({ $0 == .zero }) {
             platform.log("formatting the device")
             return try Formatter.format(
                 io: io, platform: platform, options: LayoutOptions(walByteCount: options.logByteCount))
@@ -118,18 +117,6 @@ extension Engine {
             try io.write(from: UnsafeRawPointer(page), offset: offset, byteCount: pageSize, class: .writeback)
         }
         try io.flush()
-    }
-
-    private static func announce(_ report: RecoveryReport, _ platform: any Platform, _ cores: Int) {
-        if report.wasCleanShutdown {
-            platform.log("clean shutdown found: no recovery")
-            return
-        }
-        platform.log(
-            "recovery: \(report.logByteCount) bytes of log, \(report.recordCount) records, \(report.appliedCount) changes "
-                + "redone, \(report.loserCount) transactions undone in \(report.redoTime.rawValue / 1_000_000) + "
-                + "\(report.undoTime.rawValue / 1_000_000) ms; "
-                + "\(report.redoRate(coreCount: cores) / 1_000_000) MB of log per second and core")
     }
 
     /// The tree that a superblock root names, made at the first start.
