@@ -120,6 +120,7 @@ package final class Session {
         abort()
         block = .none
         catalog.services = nil
+        evaluation.catalog = nil
         engine.sessionEnded(self)
     }
 
