@@ -135,10 +135,10 @@ private func stack(
         if isNull != 0 { throw EngineError("22004", "cannot accumulate null arrays") }
         try cell.bytes.withBytes { (bytes) throws(EngineError) in
             let array = ArrayValue(bytes)
-            if array.count == 0 { throw EngineError("2202E", "cannot accumulate empty arrays") }
             if let inner, inner != array.dimensions {
                 throw EngineError("2202E", "cannot accumulate arrays of different dimensionality")
             }
+            if array.count == 0 { throw EngineError("2202E", "cannot accumulate empty arrays") }
             inner = array.dimensions
             for index in 0..<array.count { builder.append(array.isNull(index) ? nil : array.cell(index)) }
         }

@@ -315,6 +315,7 @@ private struct ArrayParser: ~Copyable {
         scan: while position < text.count {
             switch byte {
             case UInt8(ascii: "\""):
+                guard value.isEmpty, !wasQuoted else { throw malformed("Unexpected array element.") }
                 wasQuoted = true
                 position += 1
                 while true {
@@ -338,8 +339,12 @@ private struct ArrayParser: ~Copyable {
             case UInt8(ascii: ","), UInt8(ascii: "}"): break scan
             case UInt8(ascii: "{"): throw malformed("Unexpected \"{\" character.")
             default:
-                value.append(byte)
-                if !byte.isSpace { kept = value.count }
+                if wasQuoted {
+                    guard byte.isSpace else { throw malformed("Unexpected array element.") }
+                } else {
+                    value.append(byte)
+                    if !byte.isSpace { kept = value.count }
+                }
                 position += 1
             }
         }

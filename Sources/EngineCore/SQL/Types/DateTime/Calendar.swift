@@ -11,7 +11,8 @@ package enum Calendar {
 
     /// Dates run from 4714-11-24 BC to 5874897-12-31, timestamps from the same day to 294276-12-31.
     static let firstDay: Int64 = -2_451_545
-    static let lastDay: Int64 = 2_145_031_948
+    /// The day after the last.
+    static let endDay: Int64 = 2_145_031_949
     static let firstTimestamp: Int64 = -211_813_488_000_000_000
     static let endTimestamp: Int64 = 9_223_371_331_200_000_000
 

@@ -73,7 +73,8 @@ extension FunctionRegistry {
                 (c: inout ScalarCall) throws(EngineError) in try DateParts.part(c, type).store(&c, asFloat: false)
             }
             scalar(float, "date_part", [.text, type], .float8, "A field of a date or time", volatility: volatility) {
-                (c: inout ScalarCall) throws(EngineError) in try DateParts.part(c, type).store(&c, asFloat: true)
+                (c: inout ScalarCall) throws(EngineError) in  // date_part sees a date as its midnight.
+                try DateParts.part(c, type, dateAsTimestamp: true).store(&c, asFloat: true)
             }
         }
         scalar(2020, "date_trunc", [.text, .timestamp], .timestamp, "Start of the unit that the timestamp is in") {
@@ -118,7 +119,10 @@ extension FunctionRegistry {
 private enum DateParts {
     static func unit(_ name: UnsafeRawBufferPointer, _ type: TypeOID) throws(EngineError) -> DateUnit {
         if let unit = DateUnit.named(name) { return unit }
-        throw EngineError(
+        throw unknown(name, type)
+    }
+    private static func unknown(_ name: UnsafeRawBufferPointer, _ type: TypeOID) -> EngineError {
+        EngineError(
             .invalidParameterValue, "unit \"\(lowered(name))\" not recognized for type \(TypeNames.string(type))")
     }
     private static func lowered(_ name: UnsafeRawBufferPointer) -> String { quoted(name.map { $0.lowered }) }
@@ -126,8 +130,13 @@ private enum DateParts {
         EngineError(.featureNotSupported, "unit \"\(lowered(name))\" not supported for type \(TypeNames.string(type))")
     }
 
-    static func part(_ c: ScalarCall, _ type: TypeOID) throws(EngineError) -> PartValue {
+    static func part(
+        _ c: ScalarCall, _ type: TypeOID, dateAsTimestamp: Bool = false
+    ) throws(EngineError) -> PartValue {
         let name = c.bytes(0)
+        if dateAsTimestamp, type == .date {
+            return try part(try timestamp(c.int32(1)), try unit(name, .timestamp), name, .timestamp, c.context.timeZone)
+        }
         let unit = try unit(name, type)
         switch type {
         case .interval: return try interval(c.interval(1), unit, name)
@@ -148,28 +157,29 @@ private enum DateParts {
             if unit == .epoch { return .number((Int64(date) + 10_957) * 86_400, scale: 0) }
             if unit == .julian { return .number(Int64(date) + 2_451_545, scale: 0) }
             return calendar(Int(date), unit)
-        default:
-            let value = c.int64(1)
-            if !Calendar.isFinite(value) {
-                return infinite(unit, negative: value < 0)
-            }
-            if unit == .epoch { return .number(value + 946_684_800_000_000, scale: 6) }
-            let zone = c.context.timeZone
-            switch unit {
-            case .timezone, .timezoneHour, .timezoneMinute:
-                guard type == .timestamptz else { throw unsupported(name, type) }
-                let offset = Int64(zone.offset(utc: value))
-                return .number(
-                    unit == .timezone ? offset : (unit == .timezoneHour ? offset / 3600 : offset / 60 % 60), scale: 0)
-            default: break
-            }
-            let (day, time) = Calendar.split(type == .timestamptz ? zone.local(value) : value)
-            if unit == .julian {
-                let fraction = try Decimal.divide(Decimal(time), Decimal(Calendar.microsecondsPerDay))
-                return .fraction(Decimal.add(Decimal(day + 2_451_545), fraction))
-            }
-            return clock(time, unit) ?? calendar(Int(day), unit)
+        default: return try part(c.int64(1), unit, name, type, c.context.timeZone)
         }
+    }
+
+    private static func part(
+        _ value: Int64, _ unit: DateUnit, _ name: UnsafeRawBufferPointer, _ type: TypeOID, _ zone: TimeZone
+    ) throws(EngineError) -> PartValue {
+        if !Calendar.isFinite(value) { return infinite(unit, negative: value < 0) }
+        if unit == .epoch { return .number(value + 946_684_800_000_000, scale: 6) }
+        switch unit {
+        case .timezone, .timezoneHour, .timezoneMinute:
+            guard type == .timestamptz else { throw unsupported(name, type) }
+            let offset = Int64(zone.offset(utc: value))
+            let part = unit == .timezone ? offset : (unit == .timezoneHour ? offset / 3600 : offset / 60 % 60)
+            return .number(part, scale: 0)
+        default: break
+        }
+        let (day, time) = Calendar.split(type == .timestamptz ? zone.local(value) : value)
+        if unit == .julian {
+            let fraction = try Decimal.divide(Decimal(time), Decimal(Calendar.microsecondsPerDay))
+            return .fraction(Decimal.add(Decimal(day + 2_451_545), fraction))
+        }
+        return clock(time, unit) ?? calendar(Int(day), unit)
     }
 
     private static func infinite(_ unit: DateUnit, negative: Bool) -> PartValue {
@@ -261,7 +271,8 @@ private enum DateParts {
             case .decade: (fields.year, fields.month) = (Int(floorDivide(year, 10) * 10), 1)
             case .century: (fields.year, fields.month) = (Int(floorDivide(year - 1, 100) * 100 + 1), 1)
             case .millennium: (fields.year, fields.month) = (Int(floorDivide(year - 1, 1000) * 1000 + 1), 1)
-            default: throw unsupported(name, type)
+            case .timezone, .timezoneHour, .timezoneMinute: throw unsupported(name, type)
+            default: throw unknown(name, type)
             }
         }
         guard let result = fields.timestamp else { throw DateTimeErrors.timestampOutOfRange() }
@@ -294,10 +305,12 @@ private enum DateParts {
         case .decade: return IntervalValue(months: months - months % 120)
         case .century: return IntervalValue(months: months - months % 1200)
         case .millennium: return IntervalValue(months: months - months % 12000)
-        default:
+        case .week:
             throw EngineError(
                 .featureNotSupported, "unit \"\(lowered(name))\" not supported for type interval",
-                detail: unit == .week ? "Months usually have fractional weeks." : nil)
+                detail: "Months usually have fractional weeks.")
+        case .timezone, .timezoneHour, .timezoneMinute: throw unsupported(name, .interval)
+        default: throw unknown(name, .interval)
         }
     }
 }

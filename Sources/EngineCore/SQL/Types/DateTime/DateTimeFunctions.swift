@@ -364,7 +364,7 @@ extension EvaluationContext {
 private func moved(_ date: Int32, _ days: Int64) throws(EngineError) -> Int32 {
     guard Calendar.isFinite(date) else { return date }
     let day = Int64(date) + days
-    guard day >= Calendar.firstDay, day < Calendar.lastDay else { throw DateTimeErrors.dateOutOfRange() }
+    guard day >= Calendar.firstDay, day < Calendar.endDay else { throw DateTimeErrors.dateOutOfRange() }
     return Int32(day)
 }
 /// Midnight of a date. Throws 22008.

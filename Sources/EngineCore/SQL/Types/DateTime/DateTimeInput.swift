@@ -16,7 +16,7 @@ enum DateTimeInput {
         }
         let fields = try parsed.dateFields(text, "date", context)
         let day = Int64(fields.dayNumber)
-        guard day >= Calendar.firstDay, day < Calendar.lastDay else {
+        guard day >= Calendar.firstDay, day < Calendar.endDay else {
             throw EngineError(.datetimeFieldOverflow, "date out of range: \"\(quoted(text))\"")
         }
         return Int32(day)
@@ -61,7 +61,7 @@ enum DateTimeInput {
     }
 
     static func checked(date: Int32) throws(EngineError) -> Int32 {
-        if Calendar.isFinite(date), Int64(date) < Calendar.firstDay || Int64(date) >= Calendar.lastDay {
+        if Calendar.isFinite(date), Int64(date) < Calendar.firstDay || Int64(date) >= Calendar.endDay {
             throw DateTimeErrors.dateOutOfRange()
         }
         return date

@@ -9,7 +9,7 @@ struct DateTimeParser {
     private var position = 0
     private var result = ParsedDateTime()
     /// Numbers that stood alone beside a month's name.
-    private var loose: [(value: Int, digits: Int)] = []
+    private var loose: [(value: Int, count: Int)] = []
     private var hasTextMonth = false
 
     static func parse(
@@ -81,6 +81,13 @@ struct DateTimeParser {
     /// `a-b-c`, `a/b/c`, `d-Mon-y`, `y-ddd`.
     private mutating func separatedDate(_ first: (value: Int, count: Int)) throws(EngineError) {
         let separator = text[position]
+        if hasTextMonth, result.day == nil, result.year == nil {
+            // Jan-08-1999: the month's name came first.
+            position += 1
+            guard peek().isDigit else { throw invalid() }
+            loose = [(first.value, first.count), digits()]
+            return
+        }
         if result.year != nil || result.month != nil { throw invalid() }
         position += 1
         if peek().isLetter {
@@ -153,7 +160,8 @@ struct DateTimeParser {
     /// `yyyymmdd`, `yymmdd`, `hhmmss`, or part of a date with a month's name.
     private mutating func bareNumber(_ number: (value: Int, count: Int), _ start: Int) throws(EngineError) {
         let hasDate = result.year != nil || result.relativeDay != nil || result.julianDay != nil
-        if hasDate || afterTimeMarker(start), number.count == 6 || number.count == 4, result.time == nil {
+        let isTime = hasDate || afterTimeMarker(start) || StaticBytes(stringLiteral: typeName).bytes.equals("time")
+        if isTime, number.count == 6 || number.count == 4, result.time == nil {
             position = start
             try compactTime(number)
             return
@@ -298,7 +306,8 @@ struct DateTimeParser {
         guard result.year != nil || result.time != nil else { throw invalid() }
         guard let zone = TimeZone.named(word) else {
             if word.contains(UInt8(ascii: "/")) {
-                throw EngineError(.invalidParameterValue, "time zone \"\(quoted(word))\" not recognized")
+                throw EngineError(
+                    .invalidParameterValue, "time zone \"\(quoted(word.map { $0.lowered }))\" not recognized")
             }
             throw invalid()
         }
@@ -349,10 +358,10 @@ struct DateTimeParser {
             throw invalid()
         }
         let (a, b) = (loose[0], loose[1])
-        if a.digits > 2 {
-            (result.year, result.yearDigits, result.day) = (a.value, a.digits, b.value)
+        if a.count > 2 {
+            (result.year, result.yearDigits, result.day) = (a.value, a.count, b.value)
         } else {
-            (result.day, result.year, result.yearDigits) = (a.value, b.value, b.digits)
+            (result.day, result.year, result.yearDigits) = (a.value, b.value, b.count)
         }
     }
 }

@@ -246,11 +246,10 @@ private struct IntervalParser {
     }
     /// billionths × size, rounded to whole microseconds.
     private static func scaled(_ billionths: Int64, _ size: Int64) -> Int64 {
-        let product = billionths.multipliedFullWidth(by: size)
-        let negative = product.high < 0
-        let magnitude = negative ? (0 &- Int128(product.high) << 64 &- Int128(product.low)) : Int128(product.low)
-        let quotient = (UInt64(truncatingIfNeeded: magnitude) &+ 500_000_000) / 1_000_000_000
-        return negative ? -Int64(quotient) : Int64(quotient)
+        let product = billionths.magnitude.multipliedFullWidth(by: size.magnitude)
+        let (quotient, remainder) = (1_000_000_000 as UInt64).dividingFullWidth(product)
+        let rounded = Int64(quotient) + (remainder >= 500_000_000 ? 1 : 0)
+        return billionths < 0 ? -rounded : rounded
     }
 
     private enum CalendarUnit {

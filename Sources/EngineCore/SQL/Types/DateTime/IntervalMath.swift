@@ -176,9 +176,9 @@ enum IntervalMath {
             days -= 1
         }
         if days < 0 {
-            // Days of the month that the earlier date is in (from its side when counting backwards).
+            // Days of the month that the earlier time is in.
             months -= 1
-            days += negative ? Calendar.dayCount(late.year, late.month) : Calendar.dayCount(early.year, early.month)
+            days += Calendar.dayCount(early.year, early.month)
         }
         let result = IntervalValue(months: Int32(months), days: Int32(days), microseconds: time)
         return negative ? try negate(result) : result

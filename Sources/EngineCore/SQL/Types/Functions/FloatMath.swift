@@ -88,10 +88,10 @@ enum FloatMath {
 
     static func cubeRoot(_ value: Double) -> Double {
         if value == 0 || !value.isFinite { return value }
-        var root = exp(logarithm(value.magnitude) / DoubleDouble(3))
+        let guess = exp(logarithm(value.magnitude) / DoubleDouble(3))
         // One Newton step in double-double settles the last bit.
-        let cube = DoubleDouble(root) * root * root
-        root = root - ((cube - DoubleDouble(value.magnitude)).rounded) / (3 * root * root)
+        let excess = DoubleDouble(guess) * guess * guess - DoubleDouble(value.magnitude)
+        let root = (DoubleDouble(guess) - DoubleDouble(excess.rounded / (3 * guess * guess))).rounded
         return value < 0 ? -root : root
     }
 
@@ -99,6 +99,18 @@ enum FloatMath {
 
     /// Sine and cosine of a finite angle in radians.
     static func sineCosine(_ value: Double) -> (sine: Double, cosine: Double) {
+        let (sine, cosine) = wideSineCosine(value)
+        return (sine.rounded, cosine.rounded)
+    }
+    static func tangent(_ value: Double) -> Double {
+        let (sine, cosine) = wideSineCosine(value)
+        return (sine / cosine).rounded
+    }
+    static func cotangent(_ value: Double) -> Double {
+        let (sine, cosine) = wideSineCosine(value)
+        return sine.high == 0 ? 1 / sine.high : (cosine / sine).rounded
+    }
+    private static func wideSineCosine(_ value: Double) -> (sine: DoubleDouble, cosine: DoubleDouble) {
         let turns = nearest(value / DoubleDouble.halfPi.high)
         // Three parts of π/2 keep the reduced angle exact to about 100 bits for angles up to 10^6 or so.
         let reduced =
@@ -113,13 +125,12 @@ enum FloatMath {
         }
         sine = reduced * sine
         let quadrant = Int64(turns) & 3
-        let s = sine.rounded
-        let c = cosine.rounded
+        let zero = DoubleDouble(0)
         switch quadrant {
-        case 0: return (s, c)
-        case 1: return (c, -s)
-        case 2: return (-s, -c)
-        default: return (-c, s)
+        case 0: return (sine, cosine)
+        case 1: return (cosine, zero - sine)
+        case 2: return (zero - sine, zero - cosine)
+        default: return (zero - cosine, sine)
         }
     }
 
@@ -142,7 +153,8 @@ enum FloatMath {
     /// Angle of the point (x, y).
     static func arctangent(_ y: Double, _ x: Double) -> Double {
         let pi = DoubleDouble.halfPi * 2
-        if x == 0 { return y == 0 ? (x.sign == .minus ? pi.high : 0) * 1 : (y > 0 ? pi.high / 2 : -pi.high / 2) }
+        if y == 0, x.sign == .plus { return y }
+        if x == 0 { return y == 0 ? (y.sign == .minus ? -pi.high : pi.high) : (y > 0 ? pi.high / 2 : -pi.high / 2) }
         if x.isInfinite || y.isInfinite {
             let base = y.isInfinite ? (x.isInfinite ? pi.high / 4 : pi.high / 2) : 0
             let angle = x < 0 ? pi.high - base : base

@@ -71,14 +71,8 @@ extension FunctionRegistry {
     private func declareAngles() {
         angle(1604, "sin", "Sine") { FloatMath.sineCosine($0).sine }
         angle(1605, "cos", "Cosine") { FloatMath.sineCosine($0).cosine }
-        angle(1606, "tan", "Tangent") {
-            let (sine, cosine) = FloatMath.sineCosine($0)
-            return sine / cosine
-        }
-        angle(1607, "cot", "Cotangent") {
-            let (sine, cosine) = FloatMath.sineCosine($0)
-            return cosine / sine
-        }
+        angle(1606, "tan", "Tangent") { FloatMath.tangent($0) }
+        angle(1607, "cot", "Cotangent") { FloatMath.cotangent($0) }
         for (oid, name, isSine) in [(1600 as UInt32, "asin" as StaticBytes, true), (1601, "acos", false)] {
             scalar(oid, name, [.float8], .float8, isSine ? "Arc sine" : "Arc cosine") {
                 (c: inout ScalarCall) throws(EngineError) in

@@ -103,6 +103,7 @@ package enum FloatIO {
         var digits: ShortestDigits
         if extraDigits > 0 {
             digits = ShortestDigits(describing: value.magnitude.description)
+            digits.avoidMidpoint(value.magnitude, significandBits: 53)
             digits.append(negative: value.sign == .minus, exponentialAt: 15, into: &buffer)
         } else {
             digits = ShortestDigits(value.magnitude, significant: max(15 + extraDigits, 1))
@@ -114,6 +115,7 @@ package enum FloatIO {
         var digits: ShortestDigits
         if extraDigits > 0 {
             digits = ShortestDigits(describing: value.magnitude.description)
+            digits.avoidMidpoint(Double(value.magnitude), significandBits: 24)
             digits.append(negative: value.sign == .minus, exponentialAt: 6, into: &buffer)
         } else {
             digits = ShortestDigits(Double(value.magnitude), significant: max(6 + extraDigits, 1))
@@ -179,6 +181,48 @@ struct ShortestDigits {
             if up { increment() }
         }
         trim()
+    }
+
+    /// Digits exactly halfway between two binary numbers read back right only by rounding to even; PostgreSQL does not count
+    /// on that and writes more digits.
+    mutating func avoidMidpoint(_ value: Double, significandBits: Int) {
+        guard isMidpoint(significandBits) else { return }
+        var count = digits.count
+        while count <= 17 {
+            let longer = ShortestDigits(value, significant: count)
+            if !longer.isMidpoint(significandBits), longer.reads(as: value, significandBits) {
+                self = longer
+                return
+            }
+            count += 1
+        }
+    }
+    private func isMidpoint(_ significandBits: Int) -> Bool {
+        var product: UInt64 = 0
+        for digit in digits { product = product &* 10 &+ UInt64(digit) }
+        // The odd part of digits × 10^power must have one bit more than a significand.
+        var power = exponent - digits.count + 1
+        while power > 0 {
+            let (next, overflow) = product.multipliedReportingOverflow(by: 5)
+            if overflow { return false }
+            product = next
+            power -= 1
+        }
+        while power < 0 {
+            if product % 5 != 0 { return false }
+            product /= 5
+            power += 1
+        }
+        product >>= UInt64(product.trailingZeroBitCount)
+        return 64 - product.leadingZeroBitCount == significandBits + 1
+    }
+    private func reads(as value: Double, _ significandBits: Int) -> Bool {
+        var decimal = DecimalDigits()
+        for digit in digits { decimal.append(digit, afterPoint: false) }
+        decimal.exponent = exponent - digits.count + 1
+        return significandBits == 53
+            ? decimal.binary(precision: 53, minimumExponent: -1074, maximumExponent: 1023) == value
+            : decimal.binary(precision: 24, minimumExponent: -149, maximumExponent: 127) == value
     }
 
     private mutating func increment() {

@@ -12,6 +12,7 @@ extension Decimal {
         let working = max(scale, 0) + 8
         var scaled = self
         scaled.weight -= 2 * half
+        scaled.scale = max(-scaled.lowWeight * 4, 0)
         var root = Decimal((scaled.float(single: false) ?? 1).squareRoot(), significant: 15)
         root.weight += half
         let wanted = working + max(0, (half + 2) * 4)

@@ -165,7 +165,9 @@ package enum NumericIO {
         case .infinity: buffer.appendBig(0xD000 as UInt16)
         case .negativeInfinity: buffer.appendBig(0xF000 as UInt16)
         }
-        buffer.appendBig(UInt16(value.kind == .finite ? value.scale : 0))
+        // PostgreSQL leaves this bit in the scale of infinities.
+        let isInfinite = value.kind == .infinity || value.kind == .negativeInfinity
+        buffer.appendBig(UInt16(value.kind == .finite ? value.scale : (isInfinite ? 0x20 : 0)))
         for digit in value.digits { buffer.appendBig(digit) }
     }
     /// Throws 22P03 for malformed bytes.

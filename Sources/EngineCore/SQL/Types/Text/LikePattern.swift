@@ -77,7 +77,7 @@ enum LikePattern {
             return
         }
         guard UTF8Text.length(lead: escape[0]) == escape.count else {
-            throw EngineError("22019", "invalid escape string", hint: "Escape string must be empty or one character.")
+            throw EngineError("22025", "invalid escape string", hint: "Escape string must be empty or one character.")
         }
         if escape.equals("\\") {
             buffer.append(pattern)
