@@ -103,7 +103,7 @@ final class InsertOperator: Operator {
                 if outcome {
                     instance.affectedRows += 1
                     if returning != nil {
-                        conflict.overwrite(&tuples.columns, place)
+                        try conflict.overwrite(&tuples.columns, place)
                         keep(place, rowID)
                     }
                 }
@@ -209,9 +209,20 @@ final class ConflictUpdate {
     }
 
     /// Puts the updated row in place of the proposed one, for RETURNING.
-    func overwrite(_ columns: inout [Vector], _ place: Int) {
-        for (column, vector) in columns.enumerated() where !vector.isConstant {
-            if current.isNull(column) { vector.setNull(place) } else { vector.setCell(place, current.cells[column]) }
+    func overwrite(_ columns: inout [Vector], _ place: Int) throws(EngineError) {
+        for column in columns.indices {
+            if columns[column].isConstant {
+                // A constant stands for all rows of the batch: this row needs a vector with room for another value.
+                let own = Vector(columns[column].type)
+                try own.setConstant(columns[column].datum(0))
+                own.flatten(vectorCapacity)
+                columns[column] = own
+            }
+            if current.isNull(column) {
+                columns[column].setNull(place)
+            } else {
+                try columns[column].setCopy(place, current.cells[column])
+            }
         }
     }
 }

@@ -126,7 +126,13 @@ final class PhysicalPlanner {
             case .any: .any
             case .all: .all
             }
-        let bound = bindings(free, columns)
+        var bound = bindings(free, columns)
+        // What comes from further out is set already; the binding says that the subplan depends on it.
+        for column in free.elements where !columns.contains(column) {
+            let index = correlation(column)
+            bound.append(
+                CorrelationBinding(index: index, source: .correlation(index, context.info(column).type)))
+        }
         var isHashed = query.kind == .any && free.isEmpty
         for test in query.test where context.operators.strategy(of: test.function.oid) != 3 { isHashed = false }
         return SubPlan(
