@@ -16,6 +16,7 @@ package func allCases() -> [SuiteCase] {
     cases += asyncIOCases()
     cases += directStorageCases()
     cases += bufferPoolCases()
+    cases += storageFaultCases()
     cases += walEngineCases()
     cases += btreePageCases()
     cases += btreeCases()
