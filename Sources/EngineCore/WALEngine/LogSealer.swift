@@ -21,7 +21,7 @@ extension Log {
         defer { positions.pointee.isSealing.store(false, ordering: .sequentiallyConsistent) }
 
         let flight = positions.pointee.flightTail.load(ordering: .relaxed)
-        if flight &- positions.pointee.flightHead.load(ordering: .sequentiallyConsistent) >= UInt64(maxFlights) {
+        if flight &- positions.pointee.flightHead.load(ordering: .sequentiallyConsistent) >= UInt64(Self.maxFlights) {
             return nil
         }
         let start = positions.pointee.sealedEnd.load(ordering: .relaxed)
