@@ -19,6 +19,7 @@ func walEngineCases() -> [SuiteCase] {
         SuiteCase("log: fibers that commit at once share flushes", commitsShareFlushes),
         SuiteCase("log: a full ring delays appends and loses none", fullRingDelays),
         SuiteCase("log: a full zone stops user records, not the rest, until a checkpoint frees it", fullZoneStopsUsers),
+        SuiteCase(bare: "log: a write error stops the log for good and tells everyone", writeErrorStopsTheLog),
         SuiteCase("log: a record that can never fit is refused with 54000", tooLongIsRefused),
         SuiteCase("log: the builder's record parses to what was built", builderRoundTrip),
         SuiteCase("log: a record with impossible lengths is refused, never read past", malformedRecordsAreRefused),
@@ -370,6 +371,41 @@ private func fullZoneStopsUsers(_ context: SuiteContext) throws(EngineError) {
     rig.log.oldestNeededLSN = rig.log.durableLSN
     try rig.log.ensureRoom(3100)
     try rig.log.close()
+}
+
+private func writeErrorStopsTheLog(_ context: SuiteContext) throws(EngineError) {
+    try context.onFailingDevice { (device) throws(EngineError) in
+        let rig = try LogRig(context, zoneBlocks: 1024, ringByteCount: 16 * 4096)
+        let told = Atomic<Int>(0)
+        try context.onEveryCore(8) { (core, index) throws(EngineError) in
+            let owner = UInt64(core * 8 + index + 1)
+            for sequence in 0..<UInt64(1000) {
+                let place = rig.append(owner, sequence, length: 300)
+                if sequence == 30 && owner == 1 { device.failsWrites.store(true, ordering: .releasing) }
+                do throws(EngineError) {
+                    try rig.log.waitDurable(place.end)
+                } catch {
+                    context.expect(error.severity == .panic && error.state == .ioError, "\(error.message)")
+                    context.expect(rig.log.durableLSN < place.end, "what is not durable is not durable")
+                    told.add(1, ordering: .relaxed)
+                    return
+                }
+            }
+        }
+        context.expectEqual(told.load(ordering: .relaxed), 8 * context.coreCount, "fibers that were told")
+        // The device works again, the log does not: nothing is retried, and nobody hangs on a ring that never empties.
+        let failures = device.failureCount.load(ordering: .relaxed)
+        device.failsWrites.store(false, ordering: .releasing)
+        let durable = rig.log.durableLSN
+        for sequence in 0..<UInt64(100) { rig.append(1, sequence, length: 3000) }
+        context.expectError(.ioError) { () throws(EngineError) in try rig.log.waitDurable(rig.log.insertLSN) }
+        context.expectError(.ioError) { () throws(EngineError) in try rig.log.ensureRoom(3000) }
+        context.expectError(.ioError) { () throws(EngineError) in try rig.log.close() }
+        context.expect(rig.log.durableLSN == durable, "durableLSN stands still")
+        context.expect(failures <= 2, "\(failures) writes failed: at most those in the air")
+        let found = try rig.readAll(mustReach: durable)
+        context.expect(LogBlock.firstLSN(found.tail.nextNumber) >= durable, "what was durable is there")
+    }
 }
 
 private func tooLongIsRefused(_ context: SuiteContext) throws(EngineError) {

@@ -64,15 +64,19 @@ package struct LeafGuard: ~Copyable {
         perform(PageOpcode.remove, operands, 2)
     }
 
-    /// Replaces a payload. Only the bytes between the first and the last that differ are logged.
+    /// Replaces a payload. Only the bytes between the first and the last that differ are logged; of the first 16, where row
+    /// versions keep their header, whole words: a word may have been changed in place without a record since, so that at
+    /// redo the page has another one than the bytes kept here were compared with.
     package mutating func replace(
         into record: inout LogRecordBuilder, at slot: Int, _ payload: UnsafeRawBufferPointer, spilled: Bool = false
     ) {
         let old = node.payload(slot)
         let common = min(old.count, payload.count)
-        let front = Self.equalBytes(old, payload, limit: common)
+        var front = Self.equalBytes(old, payload, limit: common)
+        if front < 16 { front &= ~7 }
+        let backLimit = common - min(max(front, 16), common)
         var back = 0
-        while back < common - front && old[old.count - 1 - back] == payload[payload.count - 1 - back] { back += 1 }
+        while back < backLimit && old[old.count - 1 - back] == payload[payload.count - 1 - back] { back += 1 }
         let middle = payload.count - front - back
         let byteCount = 8 + middle
         let operands = record.appendPageOperation(page: page, opcode: PageOpcode.patch, byteCount: byteCount)

@@ -45,7 +45,7 @@ package struct Superblock: Equatable, Sendable {
 
     /// Where recovery begins.
     package struct Checkpoint: Equatable, Sendable {
-        /// Start LSN of the checkpoint record; zero before the first checkpoint.
+        /// The log was durable up to here: it must be readable that far. Zero before the first checkpoint.
         package var checkpointLSN = LSN.zero
         /// Redo scans the log from here: no page on the device lacks a change of an earlier record.
         package var redoLSN = LSN.zero

@@ -59,7 +59,7 @@ package struct Recovery {
         self.log = log
     }
 
-    /// Brings the device to the state that the log's end describes and opens the log. Prints what it does. XX001 if log or
+    /// Brings the device to the state that the log's end describes and opens the log. Prints its progress every second. XX001 if log or
     /// pages are damaged: the device is then as far as the log could be applied, and a restored page can be recovered
     /// again.
     package mutating func run() throws(EngineError) -> (report: RecoveryReport, allocator: PageAllocator) {
@@ -85,7 +85,6 @@ package struct Recovery {
                 firstDataPage: PageID(pool.layout.dataFirstPage), dataPageCount: pool.layout.dataPageCount))
         try undo(table, allocator)
         try checkpointAtEnd()
-        announce()
         return (report, allocator)
     }
 
@@ -164,15 +163,5 @@ package struct Recovery {
         }
         log.oldestNeededLSN = end
         report.checkpointTime = scheduler.platform.now() - start
-    }
-
-    private func announce() {
-        let total = (report.redoTime + report.undoTime + report.checkpointTime).rawValue / 1_000_000
-        let rate = report.redoRate(coreCount: scheduler.workerCount) >> 20
-        scheduler.platform.log(
-            "recovery: \(report.wasCleanShutdown ? "clean shutdown" : "after a crash"), \(report.logByteCount) bytes of log,"
-                + " \(report.recordCount) records, \(report.appliedCount) page changes applied,"
-                + " \(report.skippedCount) already there, \(report.loserCount) transactions undone"
-                + " (\(report.undoneCount) changes), \(total) ms, \(rate) MiB/s per core")
     }
 }

@@ -1,0 +1,109 @@
+// A platform whose block device fails when told to; everything else is the platform beneath.
+
+import Fibers
+import Platform
+import Synchronization
+
+final class FailingPlatform: Platform, @unchecked Sendable {
+    private let base: any Platform
+    /// Block requests of these kinds fail with an I/O error from now on.
+    let failsWrites = Atomic<Bool>(false)
+    let failsFlushes = Atomic<Bool>(false)
+    let failureCount = Atomic<Int>(0)
+    /// Failed requests whose completion has not been polled. Each core touches its own.
+    private let failed: UnsafeMutablePointer<[Tag]>
+
+    init(_ base: any Platform) {
+        self.base = base
+        failed = .allocate(capacity: base.topology.coreCount)
+        failed.initialize(repeating: [], count: base.topology.coreCount)
+    }
+
+    deinit {
+        failed.deinitialize(count: base.topology.coreCount)
+        failed.deallocate()
+    }
+
+    private func fails(_ operation: BlockOperation) -> Bool {
+        switch operation {
+        case .read: false
+        case .write, .durableWrite: failsWrites.load(ordering: .acquiring)
+        case .flush: failsFlushes.load(ordering: .acquiring)
+        }
+    }
+
+    func queueBlock(
+        _ core: CoreIndex, _ operation: BlockOperation, _ vectors: UnsafeMutableBufferPointer<IOVector>, offset: UInt64,
+        tag: Tag
+    ) -> Bool {
+        if !fails(operation) { return base.queueBlock(core, operation, vectors, offset: offset, tag: tag) }
+        failed[core].append(tag)
+        failureCount.add(1, ordering: .relaxed)
+        return true
+    }
+
+    func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int {
+        if failed[core].isEmpty { return base.poll(core, into: events) }
+        var count = 0
+        while count < events.count, let tag = failed[core].popLast() {
+            events[count] = CompletionEvent(tag: tag, result: -PlatformErrno.io)
+            count += 1
+        }
+        return count
+    }
+
+    func park(_ core: CoreIndex, until deadline: Nanoseconds) {
+        if failed[core].isEmpty { base.park(core, until: deadline) } else { base.submit(core) }
+    }
+
+    var topology: Topology { base.topology }
+    func runWorkers(_ body: @escaping @Sendable (CoreIndex) -> Void) { base.runWorkers(body) }
+    func wake(_ core: CoreIndex) { base.wake(core) }
+    func submit(_ core: CoreIndex) { base.submit(core) }
+    func now() -> Nanoseconds { base.now() }
+    func wallClock() -> Int64 { base.wallClock() }
+    func allocate(byteCount: Int, node: Int, huge: Bool) -> UnsafeMutableRawPointer? {
+        base.allocate(byteCount: byteCount, node: node, huge: huge)
+    }
+    func deallocate(_ memory: UnsafeMutableRawPointer, byteCount: Int) { base.deallocate(memory, byteCount: byteCount) }
+    func reserve(byteCount: Int) -> UnsafeMutableRawPointer? { base.reserve(byteCount: byteCount) }
+    func discard(_ memory: UnsafeMutableRawPointer, pageCount: Int) { base.discard(memory, pageCount: pageCount) }
+    func protect(_ memory: UnsafeMutableRawPointer, pageCount: Int) { base.protect(memory, pageCount: pageCount) }
+    var blockGeometry: BlockGeometry { base.blockGeometry }
+    func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {
+        try base.listen(address: address)
+    }
+    func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool {
+        base.queueAccept(core, listener, tag: tag)
+    }
+    func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool {
+        base.queueReceive(core, stream, into: buffer, tag: tag)
+    }
+    func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool {
+        base.queueSend(core, stream, buffer, tag: tag)
+    }
+    func shutdown(_ stream: StreamHandle) { base.shutdown(stream) }
+    func close(_ stream: StreamHandle) { base.close(stream) }
+    func consoleWrite(_ bytes: UnsafeRawBufferPointer) { base.consoleWrite(bytes) }
+    func entropy(_ bytes: UnsafeMutableRawBufferPointer) { base.entropy(bytes) }
+    func exit(status: Int32) -> Never { base.exit(status: status) }
+}
+
+extension SuiteContext {
+    /// Runs `body` as a fiber over a device that can be made to fail. For bare cases.
+    func onFailingDevice(
+        _ body: @escaping (FailingPlatform) throws(EngineError) -> Void
+    ) throws(EngineError) {
+        let failing = FailingPlatform(platform)
+        let scheduler = Scheduler(platform: failing, stackByteCount: 512 << 10, maxFibersPerWorker: 1024)
+        currentScheduler = scheduler
+        try scheduler.run {
+            do throws(EngineError) {
+                try body(failing)
+            } catch {
+                self.fail("threw: \(error.message)")
+            }
+            scheduler.stop()
+        }
+    }
+}
