@@ -17,6 +17,8 @@ func btreeCases() -> [SuiteCase] {
         },
         SuiteCase("btree: keys and payloads of every size, up to the longest, come back", everySizeComesBack),
         SuiteCase("btree: appended keys fill their leaves, and removing all leaves one empty page", appendsFillLeaves),
+        SuiteCase("btree: a bulk load of any number of entries is the tree that puts would make", bulkLoadEqualsPuts),
+        SuiteCase("btree: statistics and fractions of key ranges are near the truth", estimatesAreNear),
     ] + btreeStormCases()
 }
 
@@ -148,5 +150,67 @@ private func appendsFillLeaves(_ context: SuiteContext) throws(EngineError) {
     }
     context.expect(third < pages * 3 / 4, "\(third) of \(pages) pages are left with a third of the entries")
     context.expectEqual(rig.allocator.pageCount(of: tree.treeID), 1, "pages of the empty tree")
+    try rig.close()
+}
+
+private func bulkLoadEqualsPuts(_ context: SuiteContext) throws(EngineError) {
+    let rig = try TreeRig(context)
+    var random = SuiteRandom(seed: 77)
+    var id: UInt32 = 1
+    for (count, longestKey, longestPayload) in [
+        (0, 20, 50), (1, 20, 50), (50, 20, 50), (3_000, 12, 40), (2_000, 300, 100), (300, 1_024, 800), (20_000, 30, 60),
+    ] {
+        let tree = try rig.makeTree(id)
+        id += 1
+        var keys: [[UInt8]] = []
+        for _ in 0..<count { keys.append(randomKey(&random, longest: longestKey)) }
+        keys.sort { precedes($0, $1) }
+        var loader = BulkLoader(tree)
+        var loaded: [[UInt8]] = []
+        var payloads: [[UInt8]] = []
+        for key in keys where loaded.isEmpty || precedes(loaded[loaded.count - 1], key) {
+            let payload = randomPayload(&random, longest: longestPayload)
+            try key.withKey { (key) throws(EngineError) in
+                try payload.withKey { (payload) throws(EngineError) in try loader.append(key, payload.bytes) }
+            }
+            loaded.append(key)
+            payloads.append(payload)
+        }
+        try loader.finish()
+        context.expectEqual(try rig.expectSound([tree]).problemCount, 0, "problems")
+        try scanEquals(context, tree, loaded, payloads)
+        // It is a tree like any other.
+        for index in stride(from: 0, to: loaded.count, by: 3) { _ = try tree.take(loaded[index]) }
+        for index in stride(from: 1, to: loaded.count, by: 5) { _ = try tree.put(loaded[index] + [1], [1, 2, 3]) }
+        try rig.expectSound([tree])
+        try rig.allocator.freeTree(tree.treeID)
+    }
+    try rig.close()
+}
+
+private func estimatesAreNear(_ context: SuiteContext) throws(EngineError) {
+    let rig = try TreeRig(context)
+    let tree = try rig.makeTree()
+    let count = 20_000
+    var loader = BulkLoader(tree)
+    for number in 0..<count {
+        try bigEndian(UInt64(number)).withKey { (key) throws(EngineError) in try loader.append(key, key.bytes) }
+    }
+    try loader.finish()
+    let statistics = try tree.statistics()
+    let report = try rig.expectSound([tree])
+    context.expectEqual(statistics.pageCount, report.pageCount, "pages")
+    context.expect(abs(statistics.entryCount - count) < count / 10, "\(statistics.entryCount) entries estimated")
+    context.expect(statistics.height == 2, "height \(statistics.height)")
+    for (from, to) in [(0, 20_000), (1_000, 2_000), (5_000, 17_000), (19_990, 20_000), (5, 5)] {
+        let fraction = try bigEndian(UInt64(from)).withKey { (from) throws(EngineError) in
+            try bigEndian(UInt64(to)).withKey { (to) throws(EngineError) in
+                try tree.estimateFraction(from: from, to: to)
+            }
+        }
+        let estimated = Int(fraction * Double(count))
+        context.expect(abs(estimated - (to - from)) < 300, "\(from)..<\(to) is estimated as \(estimated) entries")
+    }
+    context.expect(try tree.estimateFraction(from: nil, to: nil) == 1, "the whole is not one")
     try rig.close()
 }
