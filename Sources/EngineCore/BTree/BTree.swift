@@ -15,6 +15,7 @@
 // lets a merge touch no page but parent and siblings.
 
 import BufferPool
+import CPrimitives
 import DirectStorage
 import Fibers
 import Platform
@@ -146,6 +147,9 @@ package final class BTree: @unchecked Sendable {
         while level > 0 {
             let node = TreePage(pool.pointer(page))
             let child = node.child(node.childIndex(key))
+            // Its header and hints come while its state is looked at. A wrong number does no harm.
+            dbk_prefetch(pool.pointer(child))
+            dbk_prefetch(pool.pointer(child) + 64)
             if !pool.validate(page, token) { return nil }
             let childToken = try pool.optimisticRead(child)
             if !pool.validate(page, token) { return nil }

@@ -3,6 +3,7 @@
 // Sixteen hints, compared all at once, leave a seventeenth of the slots; heads decide among those; keys are touched only
 // where heads are equal. Without branches that depend on the data up to that point.
 
+import CPrimitives
 import Platform
 
 extension TreePage {
@@ -32,27 +33,25 @@ extension TreePage {
         var lower = 0
         var length = count
         if count > Self.hintThreshold {
-            let hints = base.loadUnaligned(fromByteOffset: Offset.hints, as: SIMD16<UInt32>.self)
-            let needle = SIMD16<UInt32>(repeating: head)
-            // A true lane is -1, so the sums count lanes.
-            let less = 0 &- Int(unsafeBitCast(hints .< needle, to: SIMD16<Int32>.self).wrappedSum())
-            let greater = 0 &- Int(unsafeBitCast(hints .> needle, to: SIMD16<Int32>.self).wrappedSum())
+            let rank = dbk_rank16(base + Offset.hints, head)
             let distance = count / (Self.hintCount + 1)
-            lower = less &* distance
-            let upper = greater > 0 ? (Self.hintCount &- greater &+ 1) &* distance : count
-            length = upper &- lower
+            let notGreater = Int(rank >> 8)
+            lower = Int(rank & 0xff) &* distance
+            length = (notGreater < Self.hintCount ? (notGreater &+ 1) &* distance : count) &- lower
         }
-        // A page that is being changed can give hints that are not in order.
-        if length <= 0 { return lower }
-        var start = slot(lower)
-        while length > 1 {
+        // Halving a short run mispredicts more than counting it costs.
+        while length > 16 {
             let half = length &>> 1
-            let probe = start + half &* Self.slotByteCount
-            start = (probe - Self.slotByteCount).little(6, as: UInt32.self) < head ? probe : start
+            if self.head(lower &+ half &- 1) < head { lower &+= half }
             length &-= half
         }
-        let index = (start - (base + Offset.slots)) / Self.slotByteCount
-        return start.little(6, as: UInt32.self) < head ? index &+ 1 : index
+        var at = slot(lower)
+        while length > 0 {
+            lower &+= at.little(6, as: UInt32.self) < head ? 1 : 0
+            at += Self.slotByteCount
+            length &-= 1
+        }
+        return lower
     }
 
     /// Among the slots from `first` that share `head`.
