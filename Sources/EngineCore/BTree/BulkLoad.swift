@@ -8,6 +8,7 @@ import BufferPool
 import DirectStorage
 import Fibers
 import Platform
+import Synchronization
 import WALEngine
 
 package struct BulkLoader: ~Copyable {
