@@ -78,7 +78,7 @@ struct TreeBenchmark: ParsableCommand {
             size = Int(count)
         }
         if spread != 1 { keys.sort() }
-        var loader = BulkLoader(tree)
+        let loader = BulkLoader(tree)
         var payload = (UInt64(0), UInt64(0), UInt64(0))
         for index in 0..<Int(count) {
             var key = keys[index].bigEndian

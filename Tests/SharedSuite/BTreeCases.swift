@@ -165,7 +165,7 @@ private func bulkLoadEqualsPuts(_ context: SuiteContext) throws(EngineError) {
         var keys: [[UInt8]] = []
         for _ in 0..<count { keys.append(randomKey(&random, longest: longestKey)) }
         keys.sort { precedes($0, $1) }
-        var loader = BulkLoader(tree)
+        let loader = BulkLoader(tree)
         var loaded: [[UInt8]] = []
         var payloads: [[UInt8]] = []
         for key in keys where loaded.isEmpty || precedes(loaded[loaded.count - 1], key) {
@@ -192,7 +192,7 @@ private func estimatesAreNear(_ context: SuiteContext) throws(EngineError) {
     let rig = try TreeRig(context)
     let tree = try rig.makeTree()
     let count = 20_000
-    var loader = BulkLoader(tree)
+    let loader = BulkLoader(tree)
     for number in 0..<count {
         try bigEndian(UInt64(number)).withKey { (key) throws(EngineError) in try loader.append(key, key.bytes) }
     }

@@ -11,7 +11,7 @@ import Platform
 import Synchronization
 import WALEngine
 
-package struct BulkLoader: ~Copyable {
+package final class BulkLoader {
     // The tree outlives its loader.
     private unowned(unsafe) let tree: BTree
     /// Entries of the leaf to come, key and payload one after the other.
@@ -63,7 +63,7 @@ package struct BulkLoader: ~Copyable {
 
     /// Adds an entry after all others. `payload` is at most `maxInlineByteCount` long, or the 32 bytes of a spilled one.
     /// Parks when a page is full. 53100, 54000; drop the tree then.
-    package mutating func append(
+    package func append(
         _ key: TreeKey, _ payload: UnsafeRawBufferPointer, spilled: Bool = false
     ) throws(EngineError) {
         if key.count > TreePage.maxKeyByteCount {
@@ -113,7 +113,7 @@ package struct BulkLoader: ~Copyable {
     }
 
     /// Writes a leaf of as many entries as fit below a separator that is not after `next`. The rest stays.
-    private mutating func flushLeaf(before next: TreeKey) throws(EngineError) {
+    private func flushLeaf(before next: TreeKey) throws(EngineError) {
         var count = entries.count
         var separator = self.separator(count, next)
         while !fits(count, separator) {
@@ -146,7 +146,7 @@ package struct BulkLoader: ~Copyable {
         return total <= TreePage.capacity
     }
 
-    private mutating func dropEntries(_ count: Int) {
+    private func dropEntries(_ count: Int) {
         entries.removeFirst(count)
         let shift = entries.first?.offset ?? Int32(byteCount)
         memory.copyMemory(from: memory + Int(shift), byteCount: byteCount - Int(shift))
@@ -169,7 +169,7 @@ package struct BulkLoader: ~Copyable {
         }
     }
 
-    private mutating func writeLeaf(_ count: Int, upper: TreeKey?) throws(EngineError) -> PageID {
+    private func writeLeaf(_ count: Int, upper: TreeKey?) throws(EngineError) -> PageID {
         let reservation = try tree.allocator.reserve(for: tree.treeID, near: lastPage)
         lastPage = reservation.page
         try tree.writeNew(reservation) { node in formLeaf(node, reservation.page, count, upper: upper) }
@@ -179,7 +179,7 @@ package struct BulkLoader: ~Copyable {
     // MARK: Inner nodes
 
     /// Adds a child with its lower fence to the node to come on `level`.
-    private mutating func addChild(level: Int, _ separator: TreeKey, _ child: PageID) throws(EngineError) {
+    private func addChild(level: Int, _ separator: TreeKey, _ child: PageID) throws(EngineError) {
         if levels.count < level {
             let memory = UnsafeMutableRawPointer.allocate(byteCount: pageSize, alignment: pageSize)
             levels.append(InnerLevel(memory: memory))
@@ -224,7 +224,7 @@ package struct BulkLoader: ~Copyable {
         )
     }
 
-    private mutating func flushInner(_ level: Int, upper: TreeKey?) throws(EngineError) {
+    private func flushInner(_ level: Int, upper: TreeKey?) throws(EngineError) {
         let node = levels[level - 1].node
         let reservation = try tree.allocator.reserve(for: tree.treeID, near: lastPage)
         lastPage = reservation.page
@@ -242,7 +242,7 @@ package struct BulkLoader: ~Copyable {
     // MARK: The end
 
     /// Writes what is left and makes the pages a tree.
-    package mutating func finish() throws(EngineError) {
+    package func finish() throws(EngineError) {
         if levels.isEmpty {
             try tree.writeRoot { root in formLeaf(root, tree.root, entries.count, upper: nil) }
         } else {

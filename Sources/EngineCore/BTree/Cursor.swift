@@ -16,7 +16,7 @@ package struct Cursor: ~Copyable {
     // The tree outlives its cursors.
     private unowned(unsafe) let tree: BTree
     /// Copy of the leaf, then the current key, then the key to descend with next, then the bound.
-    private let memory: UnsafeMutableRawPointer
+    @usableFromInline let memory: UnsafeMutableRawPointer
     private let node: TreePage
     private var slot = -1
     /// Slots of the copy within the bounds: `first..<end`.
@@ -44,7 +44,7 @@ package struct Cursor: ~Copyable {
         node = TreePage(memory)
     }
 
-    deinit { memory.deallocate() }
+    @inlinable deinit { memory.deallocate() }
 
     private var keyBuffer: UnsafeMutableRawPointer { memory + pageSize }
     private var nextKeyBuffer: UnsafeMutableRawPointer { memory + pageSize + Self.maxKey }

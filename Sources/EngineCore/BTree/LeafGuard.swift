@@ -18,8 +18,8 @@ import WALEngine
 package struct LeafGuard: ~Copyable {
     package let page: PageID
     package let node: TreePage
-    private let pool: PoolView
-    private var isChanged = false
+    @usableFromInline let pool: PoolView
+    @usableFromInline var isChanged = false
     /// Bytes in use when the leaf was latched, if an operation has made it smaller.
     private var usedBefore = 0
 
@@ -29,7 +29,7 @@ package struct LeafGuard: ~Copyable {
         node = TreePage(pool.pointer(page))
     }
 
-    deinit {
+    @inlinable deinit {
         precondition(!isChanged, "a changed leaf was not finished")
         pool.unlatchExclusive(page)
     }
