@@ -115,6 +115,13 @@ private func everySizeComesBack(_ context: SuiteContext) throws(EngineError) {
             written.append((key, payload))
         }
     }
+    // Replaced by payloads of all sizes, in leaves with one or a few entries.
+    for index in written.indices {
+        for payloadSize in [1, 856, 3, 40, 1_024] {
+            written[index].1 = [UInt8](repeating: UInt8(payloadSize & 127), count: payloadSize + index % 5)
+            context.expect(try !tree.put(written[index].0, written[index].1), "a key is new")
+        }
+    }
     for (key, payload) in written {
         context.expect(try tree.get(key, &buffer), "a key of \(key.count) bytes is missing")
         context.expect(equalBytes(Array(buffer.bytes), payload), "payload of \(payload.count) bytes differs")

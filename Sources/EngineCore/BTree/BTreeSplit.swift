@@ -32,10 +32,10 @@ extension BTree {
         var byteCount: Int
 
         func fits(_ node: TreePage) -> Bool {
-            node.freeByteCount
-                >= (node.isLeaf
-                    ? node.spaceNeeded(key, payloadByteCount: byteCount)
-                    : TreePage.spaceNeeded(suffixByteCount: byteCount, payloadByteCount: TreePage.childByteCount))
+            node.isLeaf
+                ? node.hasRoom(for: key, payloadByteCount: byteCount)
+                : TreePage.spaceNeeded(suffixByteCount: byteCount, payloadByteCount: TreePage.childByteCount)
+                    <= node.freeByteCount
         }
     }
 

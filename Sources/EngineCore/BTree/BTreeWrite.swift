@@ -25,8 +25,7 @@ extension BTree {
         while true {
             let leaf = try findLeafForChange(key)
             let node = TreePage(pool.pointer(leaf.page))
-            let needed = byteCount.map { node.spaceNeeded(key, payloadByteCount: $0) } ?? 0
-            let fits = needed <= node.freeByteCount
+            let fits = byteCount.map { node.hasRoom(for: key, payloadByteCount: $0) } ?? true
             if !pool.validate(leaf.page, leaf.token) { continue }
             if !fits {
                 try split(key, payloadByteCount: byteCount ?? 0, room: room)

@@ -19,6 +19,13 @@ extension TreePage {
         Self.slotByteCount + max(0, key.count - prefixLength) + payloadByteCount
     }
 
+    /// True if an entry with `key` and a payload of so many bytes fits, or if there is one, if its payload may grow by so
+    /// many. An only entry can always be replaced: see `maxInlineByteCount`.
+    @inlinable package func hasRoom(for key: TreeKey, payloadByteCount: Int) -> Bool {
+        if spaceNeeded(key, payloadByteCount: payloadByteCount) <= freeByteCount { return true }
+        return search(key).found && (payloadByteCount <= freeByteCount || slotCount == 1)
+    }
+
     /// Makes `base` an empty node. Every byte of the page is written.
     package func initialize(
         id: PageID, tree: TreeID, level: Int, layout: TreeLayout, lower: TreeKey, upper: TreeKey?, firstChild: PageID
