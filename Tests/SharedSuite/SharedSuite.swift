@@ -25,6 +25,7 @@ package func allCases() -> [SuiteCase] {
     cases += isolationCases()
     cases += lockCases()
     cases += multiEngineCases()
+    cases += typesCases()
     cases += syntaxCases()
     cases += sqlCases()
     return cases
