@@ -17,7 +17,7 @@ package final class EngineCore: @unchecked Sendable {
     fileprivate let options: ServeOptions
     fileprivate var failure: EngineError?
     /// Bytes of a fiber's stack: the parser's and planner's depth bounds fit it.
-    fileprivate static let stackByteCount = 512 << 10
+    fileprivate static let stackByteCount = 1 << 20
 
     package init(platform: any Platform, options: ServeOptions) {
         self.options = options

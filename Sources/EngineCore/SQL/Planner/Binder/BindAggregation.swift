@@ -262,6 +262,9 @@ extension Binder {
 
     func projectSets(_ plan: Logical, _ all: inout SelectExpressions) throws(EngineError) -> Logical {
         if !all.contains({ if case .call(let call) = $0 { call.function.returnsSet } else { false } }) { return plan }
+        if all.contains({ if case .call(let call) = $0 { recordColumns(of: call) != nil } else { false } }) {
+            return try joinRecordSets(plan, &all)
+        }
         var items: [ProjectItem] = []
         var replacements: [(expression: BoundExpression, column: ColumnID)] = []
         try all.rewrite { (expression) throws(EngineError) in
@@ -284,5 +287,35 @@ extension Binder {
         }
         let passed = plan.outputs.map { ProjectItem(column: $0, expression: context.variable($0)) }
         return .projectSet(plan, passed + items)
+    }
+
+    /// Set-returning functions with several columns, of which fields are selected: a lateral join with ROWS FROM, which
+    /// is the same thing.
+    private func joinRecordSets(_ plan: Logical, _ all: inout SelectExpressions) throws(EngineError) -> Logical {
+        var items: [FunctionScan.Item] = []
+        var columns: [ColumnID] = []
+        var known: [(call: BoundExpression, columns: [ColumnID])] = []
+        func outputs(of node: BoundExpression, _ call: BoundCall) -> [ColumnID] {
+            for entry in known where entry.call.isSame(as: node) { return entry.columns }
+            let list = recordColumns(of: call) ?? [RecordColumn(name: call.function.name.array, type: call.type)]
+            let made = list.map { context.newColumn($0.name, $0.type) }
+            items.append(FunctionScan.Item(call: call, columnCount: made.count))
+            columns.append(contentsOf: made)
+            known.append((node, made))
+            return made
+        }
+        try all.rewrite { (expression) throws(EngineError) in
+            try expression.replacing { (node) throws(EngineError) -> BoundExpression? in
+                if case .field(let inner, let index, _) = node, case .call(let call) = inner, call.function.returnsSet {
+                    return context.variable(outputs(of: inner, call)[index])
+                }
+                guard case .call(let call) = node, call.function.returnsSet else { return nil }
+                let made = outputs(of: node, call).map { context.variable($0) }
+                return made.count == 1 ? made[0] : .row(made)
+            }
+        }
+        let function = Logical.function(
+            FunctionNode(items: items, alias: [], columns: columns, hasOrdinality: false))
+        return .join(JoinRelation(kind: .inner, left: plan, right: function, conditions: []))
     }
 }

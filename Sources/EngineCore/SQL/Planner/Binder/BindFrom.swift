@@ -38,6 +38,7 @@ extension Binder {
     }
 
     func bindFromItem(_ entry: FromItem, _ scope: Scope) throws(EngineError) -> BoundFrom {
+        try context.checkStack()
         switch entry {
         case .table(let reference): return try bindTable(reference, scope)
         case .subquery(let reference): return try bindDerived(reference, scope)

@@ -72,6 +72,8 @@ extension Binder {
     @inline(never) func bindChain(_ first: Expression, _ links: [ChainLink], _ scope: Scope)
         throws(EngineError) -> BoundExpression
     {
+        // Each link is a level of the bound tree, which later passes walk recursively.
+        if links.count > 250 { throw context.tooComplex }
         var left = try bind(first, scope)
         for link in links {
             try checkSchema(link.op)

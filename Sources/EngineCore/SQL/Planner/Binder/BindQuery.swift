@@ -24,6 +24,7 @@ extension Binder {
     func bindQuery(
         _ query: Query, parent: Scope?, commonTables: [CommonTableBinding], resolvesUnknown: Bool
     ) throws(EngineError) -> BoundQuery {
+        try context.checkStack()
         let outer = Scope(parent: parent)
         outer.commonTables = commonTables
         if let with = query.with { try bindWith(with, outer) }
@@ -166,6 +167,15 @@ extension Binder {
         }
     }
 
+    /// The union that `plan` is, if another input may simply be added to it.
+    private func mergeable(_ plan: Logical, all: Bool) -> SetRelation? {
+        if all, case .setOperation(let inner) = plan, inner.kind == .unionAll { return inner }
+        if !all, case .distinct(.setOperation(let inner), let on) = plan, on.isEmpty, inner.kind == .unionAll {
+            return inner
+        }
+        return nil
+    }
+
     private func firstTarget(_ body: QueryBody) -> Int32 {
         switch body {
         case .select(let core): core.targets.first?.expression.position ?? core.position
@@ -201,10 +211,15 @@ extension Binder {
             case .intersect: .intersect
             case .except: .except
             }
-        var plan = Logical.setOperation(
-            SetRelation(
-                kind: kind, isAll: link.all, columns: columns, inputs: [leftInput.plan, rightInput.plan],
-                inputColumns: [leftInput.columns, rightInput.columns]))
+        var relation = SetRelation(
+            kind: kind, isAll: link.all, columns: columns, inputs: [leftInput.plan, rightInput.plan],
+            inputColumns: [leftInput.columns, rightInput.columns])
+        if kind == .unionAll, let inner = mergeable(leftInput.plan, all: link.all), inner.columns == leftInput.columns {
+            // A chain of unions is one node with many inputs, however long.
+            relation.inputs = inner.inputs + [rightInput.plan]
+            relation.inputColumns = inner.inputColumns + [rightInput.columns]
+        }
+        var plan = Logical.setOperation(relation)
         if kind == .unionAll, !link.all { plan = .distinct(plan, on: []) }
         return BoundQuery(plan: plan, columns: columns, names: left.names)
     }

@@ -17,8 +17,19 @@ struct Binder {
         EngineError(state, message, hint: hint, position: context.position(position))
     }
 
-    /// Binds an expression with the names of `scope`.
+    /// Binds an expression with the names of `scope`. The kinds are split over several functions: one with all of them
+    /// would need a frame for all their operands at every level of a tree.
     func bind(_ expression: Expression, _ scope: Scope) throws(EngineError) -> BoundExpression {
+        try context.checkStack()
+        if let bound = try bindLeaf(expression, scope) { return bound }
+        if let bound = try bindOperation(expression, scope) { return bound }
+        if let bound = try bindPredicate(expression, scope) { return bound }
+        return try bindConstruct(expression, scope)
+    }
+
+    @inline(never) private func bindLeaf(_ expression: Expression, _ scope: Scope)
+        throws(EngineError) -> BoundExpression?
+    {
         let position = expression.position
         switch expression.kind {
         case .literal(let literal): return bindLiteral(literal)
@@ -30,12 +41,33 @@ struct Binder {
             throw error(.syntaxError, "DEFAULT is not allowed in this context", at: position)
         case .sqlValue(let function, let precision): return try bindSQLValue(function, precision, at: position)
         case .currentOf: throw EngineError.notSupported("WHERE CURRENT OF", position: context.position(position))
+        case .grouping: throw EngineError.notSupported("GROUPING", position: context.position(position))
+        default: return nil
+        }
+    }
+
+    @inline(never) private func bindOperation(_ expression: Expression, _ scope: Scope)
+        throws(EngineError) -> BoundExpression?
+    {
+        let position = expression.position
+        switch expression.kind {
         case .prefix(let op, let operand): return try bindPrefix(op, operand, scope, at: position)
         case .infix(let op, let left, let right): return try bindInfix(op, left, right, scope, at: position)
         case .chain(let first, let links): return try bindChain(first, links, scope)
         case .and(let items): return .and(try bindConditions(items, "AND", scope))
         case .or(let items): return .or(try bindConditions(items, "OR", scope))
         case .not(let item): return .not(try bindConditions([item], "NOT", scope)[0])
+        case .function(let call): return try bindFunction(call, scope, at: position)
+        case .cast(let operand, let name): return try bindCast(operand, name, scope, at: position)
+        default: return nil
+        }
+    }
+
+    @inline(never) private func bindPredicate(_ expression: Expression, _ scope: Scope)
+        throws(EngineError) -> BoundExpression?
+    {
+        let position = expression.position
+        switch expression.kind {
         case .like(let like): return try bindLike(like, scope, at: position)
         case .between(let between): return try bindBetween(between, scope, at: position)
         case .inList(let left, let items, let negated):
@@ -50,7 +82,15 @@ struct Binder {
             return try bindIsTest(operand, test, negated, scope, at: position)
         case .isDistinct(let left, let right, let negated):
             return try bindIsDistinct(left, right, negated, scope, at: position)
-        case .cast(let operand, let name): return try bindCast(operand, name, scope, at: position)
+        default: return nil
+        }
+    }
+
+    @inline(never) private func bindConstruct(_ expression: Expression, _ scope: Scope)
+        throws(EngineError) -> BoundExpression
+    {
+        let position = expression.position
+        switch expression.kind {
         case .collate(let operand, let name): return try bindCollate(operand, name, scope, at: position)
         case .indirection(let base, let steps): return try bindIndirection(base, steps, scope, at: position)
         case .caseWhen(let node): return try bindCase(node, scope, at: position)
@@ -63,8 +103,7 @@ struct Binder {
         case .row(let items, _): return try bindRow(items, scope)
         case .exists(let query): return try bindExists(query, scope)
         case .scalarSubquery(let query): return try bindScalarSubquery(query, scope, at: position)
-        case .function(let call): return try bindFunction(call, scope, at: position)
-        case .grouping: throw EngineError.notSupported("GROUPING", position: context.position(position))
+        default: preconditionFailure("every kind of expression is bound by one of four functions")
         }
     }
 

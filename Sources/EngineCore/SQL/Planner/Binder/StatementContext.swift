@@ -22,6 +22,20 @@ final class StatementContext {
     /// Where a column was last mentioned, for messages.
     var mentions: [Int: Int32] = [:]
     private var depth = 0
+    /// Stack that binding and planning may use; the executor needs about as much for what they yield.
+    private let stack = StackBudget(byteCount: 448 << 10)
+
+    /// Called by everything that recurses over trees. Error 54001.
+    @inline(__always) func checkStack() throws(EngineError) {
+        if stack.isExhausted { throw tooComplex }
+    }
+    /// For rewriting that may simply stop.
+    @inline(__always) var isStackExhausted: Bool { stack.isExhausted }
+    var tooComplex: EngineError {
+        EngineError(
+            .statementTooComplex, "stack depth limit exceeded",
+            hint: "The statement nests expressions or queries too deeply; write it flatter.")
+    }
 
     /// A WITH query that is kept: bound tree and its columns; nil for a work table.
     struct CommonTablePlan {
@@ -60,10 +74,7 @@ final class StatementContext {
     func nested<R>(_ body: () throws(EngineError) -> R) throws(EngineError) -> R {
         depth += 1
         defer { depth -= 1 }
-        if depth > 64 {
-            throw EngineError(
-                .statementTooComplex, "stack depth limit exceeded", hint: "Simplify the query or split its views.")
-        }
+        if depth > 64 { throw tooComplex }
         return try body()
     }
 

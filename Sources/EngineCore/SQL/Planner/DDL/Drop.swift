@@ -87,8 +87,9 @@ extension DefinitionExecutor {
         for object in drop.objects {
             guard let relation = try session.open(object.name, mode: .accessExclusive) else {
                 let message = "\(kind) \"\(object.name.text)\" does not exist"
-                if !drop.ifExists { throw EngineError(.undefinedTable, message) }
-                notice(.undefinedTable, message + ", skipping")
+                let state: SQLState = drop.kind == .index ? .undefinedObject : .undefinedTable
+                if !drop.ifExists { throw EngineError(state, message) }
+                notice(state, message + ", skipping")
                 continue
             }
             if case .system = relation {

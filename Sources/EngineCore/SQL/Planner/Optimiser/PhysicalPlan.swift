@@ -173,6 +173,7 @@ final class PhysicalPlanner {
     // MARK: - Trees
 
     func plan(_ logical: Logical, _ wish: Wish) throws(EngineError) -> Part {
+        try context.checkStack()
         switch logical {
         case .get, .system, .function, .values, .commonTable: return try planLeaf(logical, [], wish)
         case .single: return planSingle([])

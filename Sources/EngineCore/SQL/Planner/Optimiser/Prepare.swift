@@ -31,6 +31,7 @@ struct LogicalPasses {
 
     /// Applies `body` to every node, leaves first, subqueries' trees included.
     func everywhere(_ plan: Logical, _ body: (Logical) throws(EngineError) -> Logical) throws(EngineError) -> Logical {
+        try context.checkStack()
         var inputs: [Logical] = []
         for input in plan.inputs { inputs.append(try everywhere(input, body)) }
         let node = try plan.replacingInputs(inputs).mapExpressions { (expression) throws(EngineError) in
@@ -105,6 +106,7 @@ struct LogicalPasses {
 
     /// Drops projected columns that nothing above reads.
     func pruned(_ plan: Logical, _ required: ColumnSet) throws(EngineError) -> Logical {
+        try context.checkStack()
         var needed = required
         var node = plan
         switch plan {

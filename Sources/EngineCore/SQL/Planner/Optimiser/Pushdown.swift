@@ -10,6 +10,8 @@ struct Pushdown {
 
     /// `plan` with `conditions` applied at the lowest places, and its own filters pushed as well.
     func push(_ conditions: [BoundExpression], into plan: Logical) -> Logical {
+        // Conditions are right wherever they stand.
+        if context.isStackExhausted { return filtered(plan, conditions) }
         switch plan {
         case .filter(let input, let own): return push(conditions + split(own), into: input)
         case .project(let input, let items): return pushProject(conditions, input, items)

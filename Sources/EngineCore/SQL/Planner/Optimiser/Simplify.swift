@@ -107,7 +107,7 @@ struct Simplifier {
     private func fold(_ cast: CastExpression) -> BoundExpression? {
         guard case .constant(let datum, _) = cast.operand else { return nil }
         guard let function = cast.function else { return .constant(datum, cast.target) }
-        guard function.volatility == .immutable, case .kernel = function.body else { return nil }
+        guard cast.volatility == .immutable, case .kernel = function.body else { return nil }
         return evaluate(function, [cast.operand], cast.target)
     }
 

@@ -12,6 +12,7 @@ struct Unnest {
     let estimator: Estimator
 
     func rewrite(_ plan: Logical) throws(EngineError) -> Logical {
+        try context.checkStack()
         var inputs: [Logical] = []
         for input in plan.inputs { inputs.append(try rewrite(input)) }
         let node = try plan.replacingInputs(inputs).mapExpressions { (expression) throws(EngineError) in

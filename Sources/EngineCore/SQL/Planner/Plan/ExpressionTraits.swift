@@ -194,13 +194,29 @@ extension BoundExpression {
             var own = Volatility.immutable
             switch node {
             case .call(let call), .nullIf(let call, _), .distinctFrom(let call, _): own = call.function.volatility
-            case .cast(let cast): own = cast.function?.volatility ?? .immutable
+            case .cast(let cast): own = cast.volatility
             case .subquery, .subplan: own = .stable
             default: break
             }
             if own.rawValue > worst.rawValue { worst = own }
         }
         return worst
+    }
+}
+
+extension CastExpression {
+    /// Conversions through text are declared stable, since some types' text depends on settings; most types' does not.
+    var volatility: Volatility {
+        guard let function, function.volatility != .immutable else { return .immutable }
+        return dependsOnSettings(operand.type.oid) || dependsOnSettings(target.oid) ? function.volatility : .immutable
+    }
+    private func dependsOnSettings(_ type: TypeOID) -> Bool {
+        let scalar = type.isArrayLike ? type.element : type
+        switch scalar {
+        case .bool, .int2, .int4, .int8, .numeric, .text, .varchar, .bpchar, .name, .char, .uuid, .oid, .json:
+            return false
+        default: return true
+        }
     }
 }
 

@@ -90,6 +90,20 @@ func declareCatalogFunctions(_ registry: FunctionRegistry) {
     declarePrivilegeFunctions(set)
     declareEmptyFunctions(set)
     declareWindowFunctions(registry)
+    registry.add(
+        FunctionEntry(
+            oid: 13_400, name: "_pg_expandarray", arguments: [.anyarray], result: .record, volatility: .immutable,
+            body: .rows { (call: SetCall) throws(EngineError) in RowIterator(arrayElements(call.arguments[0])) },
+            documentation: "Elements of an array with their positions"))
+}
+
+/// Rows (element, position from 1) of an array.
+private func arrayElements(_ array: Datum) -> [[Datum]] {
+    if array.isNull { return [] }
+    return array.withBytes { bytes -> [[Datum]] in
+        let value = ArrayValue(bytes)
+        return (0..<value.count).map { [value.datum($0), Datum(Int32($0 + 1))] }
+    }
 }
 
 /// Evaluated by the Window operator, which knows them by OID.

@@ -15,6 +15,21 @@ package final class DatumIterator: SetIterator {
     }
 }
 
+/// Gives out prepared rows of several columns.
+package final class RowIterator: SetIterator {
+    private let rows: [[Datum]]
+    private var position = 0
+    package init(_ rows: [[Datum]]) { self.rows = rows }
+    package override func next(into columns: [Vector], limit: Int) throws(EngineError) -> Int {
+        let count = min(limit, rows.count - position)
+        for row in 0..<count {
+            for column in columns.indices { try columns[column].setDatum(row, rows[position + row][column]) }
+        }
+        position += count
+        return count
+    }
+}
+
 /// start, start + step, … up to stop, of any integer width.
 private final class IntegerSeries: SetIterator {
     private var current: Int64
