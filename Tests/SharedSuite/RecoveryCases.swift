@@ -17,6 +17,7 @@ func recoveryCases() -> [SuiteCase] {
         SuiteCase("recovery: an orderly stop leaves nothing to redo", orderlyStopLeavesNothing),
         SuiteCase("recovery: acknowledged transactions survive crashes, unfinished ones vanish", crashesKeepCommits),
         SuiteCase("recovery: a crash anywhere inside recovery changes nothing", crashInsideRecovery),
+        SuiteCase("recovery: what a savepoint took back is not taken back twice", savepointIsNotUndoneTwice),
         SuiteCase("recovery: checkpoints bound the log that is read, and free a small zone", checkpointsBoundRedo),
         SuiteCase("recovery: an open transaction that pins the log gets no one stuck", openTransactionPinsTheLog),
         SuiteCase("recovery: a damaged page that redo needs is reported, not served", damagedPageIsReported),
@@ -325,6 +326,28 @@ private func crashInsideRecovery(_ context: SuiteContext) throws(EngineError) {
         rig.crash()
         try image.restoreLog(rig)
     }
+}
+
+private func savepointIsNotUndoneTwice(_ context: SuiteContext) throws(EngineError) {
+    let rig = try CrashRig(context, walByteCount: 4 << 20)
+    let session = try rig.session()
+    session.begin()
+    for key in 0..<UInt64(200) { _ = try session.insert(rig.table, key, key + 1, length: 100) }
+    try session.commit()
+    session.begin()
+    for key in 0..<UInt64(50) { _ = try session.update(rig.table, key, 5, length: 30) }
+    let savepoint = session.transaction.setSavepoint()
+    for key in 25..<UInt64(75) { _ = try session.update(rig.table, key, 6, length: 300) }
+    for key in 300..<UInt64(310) { _ = try session.insert(rig.table, key, 7) }
+    try session.transaction.rollback(to: savepoint)
+    for key in 60..<UInt64(90) { _ = try session.delete(rig.table, key) }
+    abandon(session)
+    try rig.log.waitDurable(rig.log.insertLSN)
+    rig.crash()
+    try rig.open()
+    context.expectEqual(rig.report.undoneCount, 80, "changes undone: those that no savepoint took back")
+    try checkLoserFree(rig)
+    rig.crash()
 }
 
 private func checkLoserFree(_ rig: CrashRig) throws(EngineError) {

@@ -1,6 +1,7 @@
 // The log: what was appended comes back, what was acknowledged survives any crash, and damage is not mistaken for an end.
 
 import AsyncIO
+import CPrimitives
 import Fibers
 import Platform
 import Synchronization
@@ -14,6 +15,7 @@ func walEngineCases() -> [SuiteCase] {
         SuiteCase("log: a torn block ends the log and the record cut off by it", tornBlockEndsTheLog),
         SuiteCase("log: a block that later flushes prove durable is damage, not an end", damageIsNotAnEnd),
         SuiteCase("log: a block that the checkpoint proves durable is damage, not an end", checkpointProvesDurability),
+        SuiteCase("log: a block that is not the one its successor followed is damage", brokenChainIsDamage),
         SuiteCase("log: blocks of an earlier boot behind a torn one are not read", earlierBootIsNotRead),
         SuiteCase("log: blocks of an earlier lap end the log, however often the zone wraps", earlierLapEndsTheLog),
         SuiteCase("log: fibers that commit at once share flushes", commitsShareFlushes),
@@ -254,6 +256,21 @@ private func checkpointProvesDurability(_ context: SuiteContext) throws(EngineEr
         try rig.readAll(mustReach: LSN(LogBlock.firstLSN(4).rawValue + 1))
     }
     context.expectError(.dataCorrupted) { () throws(EngineError) in try rig.readAll(mustReach: durable) }
+}
+
+private func brokenChainIsDamage(_ context: SuiteContext) throws(EngineError) {
+    let rig = try LogRig(context, zoneBlocks: 256)
+    // One flush, so that no later block is a witness: the chain alone tells.
+    for sequence in 0..<UInt64(10) { rig.append(1, sequence, length: 3000) }
+    try rig.log.close()
+    try rig.alter(4) { block in
+        // Whole, in its place, of this boot, and not what was there when block 5 was made.
+        block.setLittle(LogBlock.durableNumber, UInt64(0))
+        block.setLittle(
+            LogBlock.checksum,
+            dbk_crc32c(0, block + LogBlock.previousChecksum, LogBlock.byteCount - LogBlock.previousChecksum))
+    }
+    context.expectError(.dataCorrupted) { () throws(EngineError) in try rig.readAll() }
 }
 
 private func earlierBootIsNotRead(_ context: SuiteContext) throws(EngineError) {

@@ -114,6 +114,7 @@ extension Log {
     }
 
     private func request(_ lsn: UInt64) {
+        assert(lsn <= positions.pointee.insert.load(ordering: .relaxed), "nobody can wait for what is not appended")
         if positions.pointee.requested.load(ordering: .sequentiallyConsistent) < lsn {
             positions.pointee.requested.max(lsn, ordering: .sequentiallyConsistent)
         }
