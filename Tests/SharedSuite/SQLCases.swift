@@ -30,6 +30,14 @@ func sqlCases() -> [SuiteCase] {
             context throws(EngineError) in
             try planValidity(context)
         },
+        SuiteCase("sql: a subplan that depends on an outer row only through another is not taken for a constant") {
+            context throws(EngineError) in
+            try nestedCorrelation(context)
+        },
+        SuiteCase("sql: nesting beyond the stack is an error, long flat chains are not") {
+            context throws(EngineError) in
+            try nesting(context)
+        },
         SuiteCase("sql: a point query on a key is planned as a point, also through a cast of its parameter") {
             context throws(EngineError) in
             try pointPlans(context)
@@ -236,4 +244,41 @@ private func catalogQueries(_ context: SuiteContext) throws(EngineError) {
             context.fail("\(error.message) at \(error.position) in \(sql)")
         }
     }
+}
+
+private func nestedCorrelation(_ context: SuiteContext) throws(EngineError) {
+    let rig = try makeTables()
+    // min over the indexed key is a subplan of its own inside the correlated one.
+    let plan = try rig.query("select (select min(v.id) from u v where v.t_id is not distinct from t.a) from t")
+    var found = 0
+    func walk(_ node: PlanNode) {
+        for expression in node.allExpressions { visit(expression) }
+        for child in node.children { walk(child) }
+    }
+    func visit(_ expression: BoundExpression) {
+        if case .subplan(let subplan) = expression {
+            found += 1
+            context.expect(!subplan.bindings.isEmpty, "subplan \(subplan.number) depends on the outer row")
+            walk(subplan.plan)
+        }
+    }
+    walk(plan.root)
+    context.expect(found == 2, "two subplans, not \(found)")
+}
+
+private func nesting(_ context: SuiteContext) throws(EngineError) {
+    let rig = try makeTables()
+    func repeated(_ text: String, _ count: Int) -> String {
+        var all = ""
+        for _ in 0..<count { all += text }
+        return all
+    }
+    context.expectError("54001") { () throws(EngineError) in
+        _ = try rig.query("select " + repeated("abs(", 5000) + "1" + repeated(")", 5000))
+    }
+    context.expectError("54001") { () throws(EngineError) in
+        _ = try rig.query("select 1" + repeated(" + id", 5000) + " from t")
+    }
+    _ = try rig.query("select 1 where 1 = 1" + repeated(" and 1 = 1", 300))
+    _ = try rig.query("select 1" + repeated(" union all select 1", 300))
 }

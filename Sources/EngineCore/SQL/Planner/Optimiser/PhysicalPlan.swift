@@ -127,11 +127,10 @@ final class PhysicalPlanner {
             case .all: .all
             }
         var bound = bindings(free, columns)
-        // What comes from further out is set already; the binding says that the subplan depends on it.
-        for column in free.elements where !columns.contains(column) {
-            let index = correlation(column)
-            bound.append(
-                CorrelationBinding(index: index, source: .correlation(index, context.info(column).type)))
+        if bound.isEmpty, !free.isEmpty {
+            // What it depends on comes from further out and is set already; an idle binding says that it depends.
+            let idle = context.newColumn([], SQLType(.bool))
+            bound.append(CorrelationBinding(index: correlation(idle), source: .boolean(true)))
         }
         var isHashed = query.kind == .any && free.isEmpty
         for test in query.test where context.operators.strategy(of: test.function.oid) != 3 { isHashed = false }
