@@ -182,7 +182,6 @@ package final class Transaction: @unchecked Sendable {
     }
 
     func markEnding() { state = .ending }
-    func markActive() { state = .active }
 
     private func finish() {
         manager.locks.releaseAll(self)
