@@ -67,7 +67,7 @@ struct UndoHeap {
 
     /// Bytes after which a transaction leaves the shared segment.
     static let sharedLimit = 16 << 10
-    static let freeLimit = 16
+    static let freeLimit = 128
 
     init(budget: UndoBudget) { self.budget = Unmanaged.passRetained(budget) }
 
