@@ -58,7 +58,7 @@ package final class CatalogSession: @unchecked Sendable {
     package let catalog: Catalog
     package let storage: any CatalogStorage
     /// Owned by the session, as this is: the context refers back to it.
-    package unowned let context: EvaluationContext
+    package unowned(unsafe) let context: EvaluationContext
     /// Set by the session before the first statement.
     package unowned(unsafe) var services: (any SessionServices)?
     package let database: ObjectID
