@@ -85,7 +85,7 @@ let package = Package(
         engine("SQLSyntax", in: "SQL/Syntax", ["Platform", "CPrimitives"]),
         engine(
             "SQL", in: "SQL/Planner",
-            ["Platform", "ArenaAlloc", "SQLTypes", "SQLSyntax", "MultiEngine", "MVCC"]),
+            ["Platform", "ArenaAlloc", "SQLTypes", "SQLSyntax"]),
         // 7 query
         engine(
             "QueryExec",

@@ -1,6 +1,5 @@
 // Lifts aggregates, window calls and set-returning calls out of a select's expressions into nodes of their own.
 
-import MultiEngine
 import Platform
 import SQLSyntax
 import SQLTypes

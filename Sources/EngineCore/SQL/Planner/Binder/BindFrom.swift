@@ -1,6 +1,5 @@
 // FROM: relations, subqueries, functions, joins.
 
-import MultiEngine
 import Platform
 import SQLSyntax
 import SQLTypes

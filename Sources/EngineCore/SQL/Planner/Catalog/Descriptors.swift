@@ -4,7 +4,6 @@
 // one write changes it atomically. Numbers (OIDs, attribute numbers, flags) are PostgreSQL's, since the pg_catalog
 // relations are computed from here.
 
-import MultiEngine
 import Platform
 import SQLTypes
 

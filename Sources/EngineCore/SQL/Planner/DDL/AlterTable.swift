@@ -166,11 +166,7 @@ extension DefinitionExecutor {
     private func constantDefault(_ column: ColumnDescriptor) throws(EngineError) -> [UInt8]? {
         let value = Simplifier(context: context).simplify(try binder.defaultValue(column))
         guard case .constant(let datum, let type) = value, !datum.isNull else { return nil }
-        var buffer = ByteBuffer(capacity: 32)
-        try datum.withCell { (cell) throws(EngineError) in
-            try TypeIO.output(cell, type.oid, into: &buffer, session.context)
-        }
-        return buffer.array
+        return try TypeIO.text(datum, type.oid, session.context)
     }
 
     private func addConstraints(

@@ -181,13 +181,7 @@ struct ExpressionText {
     func typeName(_ type: SQLType) -> [UInt8] { TypeNames.format(type.oid, typmod: type.typmod) ?? staticBytes("???") }
 
     private func value(_ datum: Datum, _ type: SQLType) -> [UInt8] {
-        var buffer = ByteBuffer(capacity: 32)
-        do throws(EngineError) {
-            try datum.withCell { (cell) throws(EngineError) in
-                try TypeIO.output(cell, type.oid, into: &buffer, session.context)
-            }
-        } catch { return [UInt8(ascii: "?")] }
-        return buffer.array
+        (try? TypeIO.text(datum, type.oid, session.context)) ?? [UInt8(ascii: "?")]
     }
     private func constant(_ datum: Datum, _ type: SQLType) -> [UInt8] {
         if datum.isNull { return staticBytes("NULL::") + typeName(type) }

@@ -4,7 +4,6 @@
 // Correlation: an expression or subtree may mention columns that its inputs do not produce; these are free, and come from
 // an enclosing row (a subquery's outer query, a lateral join's left side).
 
-import MultiEngine
 import Platform
 import SQLTypes
 

@@ -4,7 +4,6 @@
 // Index conditions: equality on a prefix of the key columns (=, IN, = ANY, IS NULL), then bounds on the next. What an
 // index decides exactly is dropped from the filter.
 
-import MultiEngine
 import Platform
 import SQLTypes
 

@@ -221,13 +221,7 @@ struct Estimator {
     }
 
     private func output(_ datum: Datum, _ type: SQLType) -> [UInt8]? {
-        var buffer = ByteBuffer(capacity: 32)
-        do throws(EngineError) {
-            try datum.withCell { (cell) throws(EngineError) in
-                try TypeIO.output(cell, type.oid, into: &buffer, context.session.context)
-            }
-        } catch { return nil }
-        return buffer.array
+        try? TypeIO.text(datum, type.oid, context.session.context)
     }
     private func input(_ bytes: [UInt8], _ type: SQLType) -> Datum? {
         bytes.withUnsafeBytes { raw -> Datum? in

@@ -1,6 +1,5 @@
 // Physical planning: logical trees to nodes. A finished part knows its columns' slots, its order, and its cost.
 
-import MultiEngine
 import Platform
 import SQLTypes
 

@@ -4,7 +4,6 @@
 // waits, replaces the target's columns in the child's row with the newest version (`Recheck.columns`), evaluates
 // `Recheck.predicate` over that row, and goes on with it or drops it.
 
-import MultiEngine
 import Platform
 import SQLTypes
 

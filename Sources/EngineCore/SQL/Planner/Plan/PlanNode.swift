@@ -13,7 +13,6 @@
 // - Types of joined or compared values match the functions given; hash and sort use the types' default semantics.
 // - Estimates are for EXPLAIN and for choices such as parallelism; nothing depends on them for correctness.
 
-import MultiEngine
 import Platform
 import SQLTypes
 

@@ -48,6 +48,15 @@ package enum TypeIO {
         throw EngineError.notSupported("input of type \(TypeNames.string(type.oid))")
     }
 
+    /// A non-null value's text form as an array, for other modules where speed does not matter: a buffer that frees its
+    /// memory cannot cross modules on bare metal.
+    package static func text(
+        _ datum: Datum, _ type: TypeOID, _ context: EvaluationContext
+    ) throws(EngineError) -> [UInt8] {
+        var buffer = ByteBuffer(capacity: 32)
+        try datum.withCell { (cell) throws(EngineError) in try output(cell, type, into: &buffer, context) }
+        return buffer.array
+    }
     /// Appends a non-null value's text form.
     package static func output(
         _ cell: Cell, _ type: TypeOID, into buffer: inout ByteBuffer, _ context: EvaluationContext
