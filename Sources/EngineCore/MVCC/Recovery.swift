@@ -75,7 +75,7 @@ package struct Recovery {
         let redoLSN = max(checkpoint.redoLSN, LogZone.firstLSN)
         let undoLSN = max(min(checkpoint.undoLSN, redoLSN), LogZone.firstLSN)
         let start = scheduler.platform.now()
-        let (tail, table) = try scan(from: undoLSN, redoFrom: redoLSN, mustReach: checkpoint.checkpointLSN, start)
+        let (tail, table) = try scan(from: undoLSN, redoFrom: redoLSN, before, start)
         report.redoTime = scheduler.platform.now() - start
         try log.open(at: tail, epoch: UInt32(truncatingIfNeeded: before.bootCount + 1), oldestNeeded: undoLSN)
 
@@ -91,9 +91,12 @@ package struct Recovery {
     // MARK: Analysis and redo
 
     private mutating func scan(
-        from undoLSN: LSN, redoFrom redoLSN: LSN, mustReach: LSN, _ start: Nanoseconds
+        from undoLSN: LSN, redoFrom redoLSN: LSN, _ before: Superblock, _ start: Nanoseconds
     ) throws(EngineError) -> (LogTail, TransactionTable) {
-        let reader = try LogReader(io: pool.io, zone: log.zone, from: undoLSN, mustReach: mustReach)
+        let durable = before.checkpoint.checkpointLSN
+        let reader = try LogReader(
+            io: pool.io, zone: log.zone, from: undoLSN, mustReach: durable,
+            cleanEnd: before.isCleanShutdown ? durable : nil)
         let redo = try Redo(pool: pool)
         var table = TransactionTable()
         report.startLSN = undoLSN

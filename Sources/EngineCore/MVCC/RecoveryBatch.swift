@@ -86,7 +86,7 @@ struct RedoGroup {
 /// The batches of one worker: a bounded queue between the reader and the worker's redo fiber. One producer, one consumer,
 /// on different workers or the same.
 final class RedoLane: @unchecked Sendable {
-    static let depth = 8
+    static let depth = 4
 
     private let batches: UnsafeMutablePointer<RedoBatch>
     /// Batches sent; taken; given back.

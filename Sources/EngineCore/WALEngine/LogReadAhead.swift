@@ -20,6 +20,7 @@ final class LogReadAhead {
 
     static let pieceByteCount = 1 << 20
     static let pieceCount = 4
+    static let firstByteCount = 64 << 10
 
     private let io: BlockIO
     private let zone: LogZone
@@ -88,7 +89,9 @@ final class LogReadAhead {
                 Fiber.park()
                 continue
             }
-            let count = min(UInt64(Self.pieceByteCount / LogBlock.byteCount), zone.slotCount - zone.slot(nextNumber))
+            // A short one first: after an orderly shutdown there is nothing behind it.
+            let byteCount = fillIndex == 0 ? Self.firstByteCount : Self.pieceByteCount
+            let count = min(UInt64(byteCount / LogBlock.byteCount), zone.slotCount - zone.slot(nextNumber))
             do throws(EngineError) {
                 try io.read(
                     into: pieces[index].base, offset: zone.byteOffset(nextNumber),

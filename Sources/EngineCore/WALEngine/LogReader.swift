@@ -12,6 +12,7 @@ package final class LogReader {
     private let io: BlockIO
     private let readAhead: LogReadAhead
     private let mustReach: LSN
+    private let cleanEnd: LSN?
     private var piece: LogReadAhead.Piece
     /// The block being read, in `piece`; its payload from `offset` to `used` is still to be parsed.
     private var number: UInt64
@@ -29,11 +30,15 @@ package final class LogReader {
 
     /// A reader at `start`, the start of a record or the end of the log. `mustReach`: the log is known to have been
     /// durable up to there (the superblock's checkpoint LSN). XX001 if block `start` is missing though it must exist.
-    /// Costs 4 MiB and a fiber until it is dropped. Parks.
-    package init(io: BlockIO, zone: LogZone, from start: LSN, mustReach: LSN) throws(EngineError) {
+    /// `cleanEnd`: where an orderly shutdown says the log ends; ending there needs no further proof. Costs 4 MiB and a fiber
+    /// until it is dropped. Parks.
+    package init(
+        io: BlockIO, zone: LogZone, from start: LSN, mustReach: LSN, cleanEnd: LSN? = nil
+    ) throws(EngineError) {
         self.io = io
         self.zone = zone
         self.mustReach = mustReach
+        self.cleanEnd = cleanEnd
         let first = LogBlock.number(of: start)
         precondition(first > 0, "the log begins at block 1")
         // From the block before: the chain needs its checksum.
@@ -110,8 +115,11 @@ package final class LogReader {
         if let cause = chain.mismatch(header, number: number, zone: zone) {
             readAhead.stop()
             hasStopped = true
-            try LogEnd.judge(
-                cause, number: number, chain: chain, zone: zone, io: io, mustReach: mustReach, buffer: readAhead.buffer)
+            if cleanEnd != LogBlock.firstLSN(number) {
+                try LogEnd.judge(
+                    cause, number: number, chain: chain, zone: zone, io: io, mustReach: mustReach,
+                    buffer: readAhead.buffer)
+            }
             tail = LogTail(
                 nextNumber: number, checksum: chain.checksum, epoch: chain.epoch, endLSN: position, cause: cause)
             return false

@@ -115,8 +115,11 @@ enum LogEnd {
             try io.read(
                 into: base, offset: zone.byteOffset(next), byteCount: Int(count) * LogBlock.byteCount, class: .scan)
             for index in 0..<count {
-                guard let header = LogBlockHeader(base + Int(index) * LogBlock.byteCount) else { continue }
-                if header.number == next + index && header.epoch >= chain.epoch && header.durableNumber > number {
+                let block = UnsafeRawPointer(base + Int(index) * LogBlock.byteCount)
+                // The number first: most blocks are of an earlier lap or empty, and need no checksum.
+                if block.little(LogBlock.number, as: UInt64.self) != next + index { continue }
+                guard let header = LogBlockHeader(block) else { continue }
+                if header.epoch >= chain.epoch && header.durableNumber > number {
                     return true
                 }
             }
