@@ -233,14 +233,13 @@ private func damageIsNotAnEnd(_ context: SuiteContext) throws(EngineError) {
     let next = Int(LogBlock.number(of: rig.log.durableLSN))
     var last: UInt64 = 0
     try rig.alter(next - 1) { last = UnsafeRawPointer($0).little(LogBlock.durableNumber, as: UInt64.self) }
+    let rot = { (block: UnsafeMutableRawPointer) in
+        block.storeBytes(of: block.load(fromByteOffset: 99, as: UInt8.self) ^ 1, toByteOffset: 99, as: UInt8.self)
+    }
     for slot in 1..<Int(last) {
-        try rig.alter(slot) {
-            $0.storeBytes(of: $0.load(fromByteOffset: 99, as: UInt8.self) ^ 1, toByteOffset: 99, as: UInt8.self)
-        }
+        try rig.alter(slot, rot)
         context.expectError(.dataCorrupted) { () throws(EngineError) in try rig.readAll() }
-        try rig.alter(slot) {
-            $0.storeBytes(of: $0.load(fromByteOffset: 99, as: UInt8.self) ^ 1, toByteOffset: 99, as: UInt8.self)
-        }
+        try rig.alter(slot, rot)
     }
     try rig.readAll()
 }
