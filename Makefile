@@ -36,7 +36,7 @@ test: deps-test lint kernel-check ## everything: lint, bare-metal compile, unit 
 	scripts/system-tests $(RELEASE)
 
 kernel-check: deps ## compile every EngineCore module as Embedded Swift for Ring 0
-	swift build $(METAL_FLAGS) --target EngineCore
+	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --target EngineCore
 
 bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; writes docs/benchmarks.md's tables
 	scripts/bench $(RELEASE)

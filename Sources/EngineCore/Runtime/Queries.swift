@@ -116,10 +116,8 @@ extension Session {
             return try copy(plan, statement)
         case .explain(let options, let query):
             if portal.state == .bound {
-                if options.isAnalyze { throw .notSupported("EXPLAIN ANALYZE") }
                 portal.state = .running
-                portal.textRows = ExplainText.lines(query, options, catalog).map { [$0] }
-                portal.textTag = CommandTag("EXPLAIN")
+                try explain(portal, options, query)
             }
             return try sendText(portal, rowLimit: rowLimit)
         case .cursor(let declaration, let query):

@@ -1,0 +1,41 @@
+// EXPLAIN: the plan as text; with ANALYZE the plan is run first, its rows dropped, and each node's measure shown.
+
+import Fibers
+import Platform
+import QueryExec
+import SQL
+import SQLTypes
+
+extension Session {
+    /// Fills the portal's text rows.
+    func explain(_ portal: Portal, _ options: ExplainOptions, _ query: PlannedQuery) throws(EngineError) {
+        portal.textTag = CommandTag("EXPLAIN")
+        guard options.isAnalyze else {
+            portal.textRows = ExplainText.lines(query, options, catalog).map { [$0] }
+            return
+        }
+        transaction.beginStatement()
+        let execution = try Execution(query, tables, evaluation, counting: true)
+        let context = makeExecutionContext()
+        prepareContext(context, portal.parameters)
+        let start = Fiber.now()
+        try execution.open(context)
+        do throws(EngineError) {
+            while try execution.next() != nil {}
+        } catch {
+            execution.close()
+            throw error
+        }
+        execution.close()
+        let elapsed = Double((Fiber.now() - start).rawValue) / 1_000_000
+        var measures: [ObjectIdentifier: NodeMeasure] = [:]
+        for (node, counters) in execution.counters where counters.loops > 0 {
+            measures[ObjectIdentifier(node)] = NodeMeasure(
+                startupMilliseconds: Double(counters.startupNanoseconds) / 1_000_000,
+                totalMilliseconds: Double(counters.nanoseconds) / 1_000_000, rows: Double(counters.rows),
+                loops: Double(counters.loops))
+        }
+        portal.textRows = ExplainText.lines(query, options, catalog) { measures[ObjectIdentifier($0)] }.map { [$0] }
+        if options.showsSummary { portal.textRows.append([Array("Execution Time: ".utf8) + fixed(elapsed, 3) + Array(" ms".utf8)]) }
+    }
+}
