@@ -109,7 +109,7 @@ package struct DatabaseCheck {
             firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.dataPageCount)
         let bounce = try PageReader(io, engine.scheduler.platform, checksum)
         var trees = try TreeCheck(geometry) { (page, target) throws(EngineError) in try bounce.read(page, into: target) }
-        for (id, root) in try roots(engine) {
+        for (id, root) in try engine.namedTrees() {
             do throws(EngineError) {
                 try trees.check(tree: TreeID(id), root: PageID(root))
             } catch {
@@ -127,27 +127,12 @@ package struct DatabaseCheck {
                 + "\(trees.report.overflowPageCount) overflow pages")
     }
 
-    /// Trees by id and root page: the engine's own, and those of all tables and indexes.
-    private func roots(_ engine: Engine) throws(EngineError) -> [(UInt32, UInt64)] {
-        var roots: [(UInt32, UInt64)] = []
-        for tree in [engine.catalogTree, engine.sequenceTree] {
-            roots.append((tree.versions.id.rawValue, tree.versions.tree.root.rawValue))
-        }
-        try forEachDatabase(engine) { (session, _) throws(EngineError) in
-            for table in try session.allTables() {
-                roots.append((table.treeID, table.rootPage))
-                for index in table.indexes { roots.append((index.treeID, index.rootPage)) }
-            }
-        }
-        return roots
-    }
-
     // MARK: Tables
 
     private mutating func checkTables(_ engine: Engine) throws(EngineError) {
         var tableCount = 0
         var problems: [String] = []
-        try forEachDatabase(engine) { (session, transaction) throws(EngineError) in
+        try engine.forEachDatabase { (session, transaction) throws(EngineError) in
             let access = TableAccess(engine.storage)
             for table in try session.allTables() {
                 tableCount += 1
@@ -162,29 +147,6 @@ package struct DatabaseCheck {
         }
         for text in problems { problem(text) }
         say("tables: \(tableCount) agree with their indexes")
-    }
-
-    private func forEachDatabase(
-        _ engine: Engine, _ body: (CatalogSession, Transaction) throws(EngineError) -> Void
-    ) throws(EngineError) {
-        let transaction = try engine.transactions.makeTransaction()
-        defer { engine.transactions.close(transaction) }
-        transaction.begin()
-        transaction.beginStatement()
-        let storage = CatalogTree(engine.catalogTree.versions, transaction, engine)
-        func session(_ database: ObjectID) -> CatalogSession {
-            CatalogSession(
-                catalog: engine.catalog, storage: storage, context: EvaluationContext(), database: database,
-                databaseName: [], user: WellKnownOID.bootstrapRole, userName: [])
-        }
-        var failure: EngineError?
-        do throws(EngineError) {
-            for database in try session(0).databases() { try body(session(database.oid), transaction) }
-        } catch {
-            failure = error
-        }
-        try transaction.rollback()
-        if let failure { throw failure }
     }
 }
 

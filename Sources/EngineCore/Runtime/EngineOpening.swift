@@ -49,10 +49,9 @@ extension Engine {
         let superblocks = try openSuperblock(io, platform, options)
         let found = superblocks.current
         let isNew = found.bootCount == 0
-        if DoubleWrite.isNeeded(io.geometry) {
-            let report = try DoubleWrite.recover(io: io, superblock: found, platform: platform)
-            if !report.restored.isEmpty { platform.log("restored \(report.restored.count) torn pages") }
-        }
+        // Whatever this device promises: the image may have crashed on one that tears pages.
+        let restored = try DoubleWrite.recover(io: io, superblock: found, platform: platform).restored
+        if !restored.isEmpty { platform.log("restored \(restored.count) torn pages") }
         let layout = found.layout
         let log = try Log(
             scheduler: scheduler, io: io, zone: LogZone(offset: layout.walOffset, byteCount: layout.walByteCount),
@@ -87,6 +86,7 @@ extension Engine {
             sequenceTree: sequenceTree)
         let engine = try Engine(parts, options)
         if isNew { try engine.bootstrap() }
+        try engine.freeUnnamedTrees()
         return engine
     }
 
