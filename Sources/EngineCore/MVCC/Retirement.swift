@@ -41,7 +41,7 @@ extension TransactionManager {
     /// Starts one purging fiber per worker. Call on a worker, once.
     package func start() throws(EngineError) {
         for core in 0..<workerCount {
-            let fiber = try scheduler.spawn(on: core, .background, "purge") { [unowned self] in purgeLoop() }
+            let fiber = try scheduler.spawn(on: core, .background, "purge") { [unowned(unsafe) self] in purgeLoop() }
             purgers.append(fiber)
         }
     }

@@ -11,7 +11,7 @@ import SQLTypes
 
 package final class Connection {
     let transport: Transport
-    unowned let server: Server
+    unowned(unsafe) let server: Server
     /// Nil until start-up has succeeded.
     private var session: Session?
     private var identity: SessionIdentity?
@@ -111,7 +111,7 @@ package final class Connection {
         for (index, definition) in SettingDefinition.all.enumerated() where definition.isReported {
             parameterChanged(definition.nameBytes, session.parameters.values[index])
         }
-        session.parameters.onReport = { [unowned self] name, value in parameterChanged(name, value) }
+        session.parameters.onReport = { [unowned(unsafe) self] name, value in parameterChanged(name, value) }
         start = transport.output.beginMessage(.backendKeyData)
         transport.output.appendBig(identity.processID)
         transport.output.appendBig(identity.secret)

@@ -131,7 +131,7 @@ package final class Server: @unchecked Sendable {
         nextCore = (nextCore + 1) % scheduler.workerCount
         connectionCount.add(1, ordering: .relaxed)
         do throws(EngineError) {
-            try scheduler.spawn(on: core, .interactive, "session") { [unowned self] in
+            try scheduler.spawn(on: core, .interactive, "session") { [unowned(unsafe) self] in
                 Connection(stream, server: self).run()
                 connectionCount.subtract(1, ordering: .releasing)
             }

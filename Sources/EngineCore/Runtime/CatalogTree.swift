@@ -8,7 +8,7 @@ import SQL
 final class CatalogTree: CatalogStorage {
     private let tree: VersionedTree
     private let transaction: Transaction
-    private unowned let engine: Engine
+    private unowned(unsafe) let engine: Engine
     private var copy = RowCopy()
     private var payload: [UInt8] = []
 

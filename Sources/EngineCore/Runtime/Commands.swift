@@ -105,7 +105,7 @@ extension Session {
         if index == SettingIndex.transactionIsolation || index == SettingIndex.transactionReadOnly, let value {
             return try setMode(index == SettingIndex.transactionReadOnly, value)
         }
-        if index == SettingIndex.role, let value, try !value.elementsEqual("none".utf8), try catalog.role(named: value) == nil {
+        if index == SettingIndex.role, let value, !value.elementsEqual("none".utf8), try catalog.role(named: value) == nil {
             throw EngineError(
                 .invalidParameterValue, "role \"\(String(decoding: value, as: UTF8.self))\" does not exist")
         }

@@ -208,7 +208,7 @@ package final class Session {
         }
         closePortalsAtEnd()
         do throws(EngineError) {
-            try transaction.commit { [unowned self] in catalog.didCommit() }
+            try transaction.commit { [unowned(unsafe) self] in catalog.didCommit() }
         } catch {
             abort()
             block = .none
