@@ -12,6 +12,7 @@ import DirectStorage
 import Fibers
 import Platform
 
+@usableFromInline
 package struct Cursor: ~Copyable {
     // The tree outlives its cursors.
     private unowned(unsafe) let tree: BTree

@@ -15,6 +15,7 @@ import DirectStorage
 import Platform
 import WALEngine
 
+@usableFromInline
 package struct LeafGuard: ~Copyable {
     package let page: PageID
     package let node: TreePage

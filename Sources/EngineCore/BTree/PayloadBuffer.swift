@@ -3,6 +3,7 @@
 
 import Platform
 
+@usableFromInline
 package struct PayloadBuffer: ~Copyable {
     package private(set) var base: UnsafeMutableRawPointer
     package private(set) var count = 0

@@ -82,7 +82,7 @@ struct SnapshotList: ~Copyable {
 
 /// A snapshot kept for a cursor that outlives its statement (a portal, an exported snapshot). Release it on the worker that
 /// took it.
-package struct SnapshotHold: ~Copyable {
+package final class SnapshotHold {
     let node: SnapshotPointer
     let worker: WorkerPointer
     /// Sees what the statement that took it saw.

@@ -198,7 +198,7 @@ extension Session {
 
     /// A suspended portal goes on seeing what it saw when it was opened.
     func holdSnapshot(_ portal: Portal) {
-        if portal.hold == nil { portal.hold = PortalSnapshot(transaction) }
+        if portal.hold == nil { portal.hold = SnapshotHold(of: transaction) }
     }
 
     func releaseSnapshot(_ portal: Portal) {

@@ -67,7 +67,7 @@ package final class Portal {
     /// Made when first needed, kept for reuse.
     private var ownContext: ExecutionContext?
     /// Keeps what a suspended portal sees.
-    var hold: PortalSnapshot?
+    var hold: SnapshotHold?
 
     package var parameterCount: Int { statement?.parameterTypes.count ?? 0 }
     package var columnCount: Int { columns.count }
@@ -93,10 +93,4 @@ package final class Portal {
         ownContext = context
         return context
     }
-}
-
-/// Keeps the snapshot of a portal that outlives its statement.
-final class PortalSnapshot {
-    private let hold: SnapshotHold
-    init(_ transaction: Transaction) { hold = SnapshotHold(of: transaction) }
 }

@@ -3,8 +3,9 @@
 import Platform
 
 /// Move-only, so that its memory has one owner; passed `inout`.
+@usableFromInline
 package struct ByteBuffer: ~Copyable {
-    package private(set) var base: UnsafeMutableRawPointer
+    @usableFromInline package private(set) var base: UnsafeMutableRawPointer
     package private(set) var count = 0
     package private(set) var capacity: Int
 
@@ -12,7 +13,7 @@ package struct ByteBuffer: ~Copyable {
         self.capacity = max(capacity, 16)
         base = UnsafeMutableRawPointer.allocate(byteCount: self.capacity, alignment: 16)
     }
-    deinit { base.deallocate() }
+    @inlinable deinit { base.deallocate() }
 
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
     package var array: [UInt8] { [UInt8](bytes) }
