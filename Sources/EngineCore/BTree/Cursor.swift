@@ -17,7 +17,7 @@ package struct Cursor: ~Copyable {
     // The tree outlives its cursors.
     private unowned(unsafe) let tree: BTree
     /// Copy of the leaf, then the current key, then the key to descend with next, then the bound.
-    @usableFromInline let memory: UnsafeMutableRawPointer
+    private let memory: UnsafeMutableRawPointer
     private let node: TreePage
     private var slot = -1
     /// Slots of the copy within the bounds: `first..<end`.
@@ -45,7 +45,9 @@ package struct Cursor: ~Copyable {
         node = TreePage(memory)
     }
 
-    @inlinable deinit { memory.deallocate() }
+    // Embedded Swift wants to see the deinit of a move-only type wherever one ends.
+    @inlinable deinit { release() }
+    @usableFromInline func release() { memory.deallocate() }
 
     private var keyBuffer: UnsafeMutableRawPointer { memory + pageSize }
     private var nextKeyBuffer: UnsafeMutableRawPointer { memory + pageSize + Self.maxKey }

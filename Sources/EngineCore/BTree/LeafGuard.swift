@@ -19,8 +19,8 @@ import WALEngine
 package struct LeafGuard: ~Copyable {
     package let page: PageID
     package let node: TreePage
-    @usableFromInline let pool: PoolView
-    @usableFromInline var isChanged = false
+    let pool: PoolView
+    var isChanged = false
     /// Bytes in use when the leaf was latched, if an operation has made it smaller.
     private var usedBefore = 0
 
@@ -30,7 +30,9 @@ package struct LeafGuard: ~Copyable {
         node = TreePage(pool.pointer(page))
     }
 
-    @inlinable deinit {
+    // Embedded Swift wants to see the deinit of a move-only type wherever one ends.
+    @inlinable deinit { unlatch() }
+    @usableFromInline func unlatch() {
         precondition(!isChanged, "a changed leaf was not finished")
         pool.unlatchExclusive(page)
     }

@@ -15,7 +15,9 @@ package struct PayloadBuffer: ~Copyable {
         base = .allocate(byteCount: self.capacity, alignment: 16)
     }
 
-    @inlinable deinit { base.deallocate() }
+    // Embedded Swift wants to see the deinit of a move-only type wherever one ends.
+    @inlinable deinit { release() }
+    @usableFromInline func release() { base.deallocate() }
 
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 

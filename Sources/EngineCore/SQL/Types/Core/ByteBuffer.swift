@@ -5,7 +5,7 @@ import Platform
 /// Move-only, so that its memory has one owner; passed `inout`.
 @usableFromInline
 package struct ByteBuffer: ~Copyable {
-    @usableFromInline package private(set) var base: UnsafeMutableRawPointer
+    package private(set) var base: UnsafeMutableRawPointer
     package private(set) var count = 0
     package private(set) var capacity: Int
 
@@ -13,7 +13,9 @@ package struct ByteBuffer: ~Copyable {
         self.capacity = max(capacity, 16)
         base = UnsafeMutableRawPointer.allocate(byteCount: self.capacity, alignment: 16)
     }
-    @inlinable deinit { base.deallocate() }
+    // Embedded Swift wants to see the deinit of a move-only type wherever one ends.
+    @inlinable deinit { release() }
+    @usableFromInline func release() { base.deallocate() }
 
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
     package var array: [UInt8] { [UInt8](bytes) }
