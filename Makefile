@@ -8,7 +8,6 @@ LISTEN ?= 127.0.0.1:5432
 MEMORY ?= 1G
 RELEASE := .build/release/dbkernel-sim
 METAL_FLAGS := -c release --triple x86_64-unknown-none-elf --toolset boot/toolset.json --scratch-path .build-metal
-WARNINGS := $(if $(CI),-Xswiftc -warnings-as-errors)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -29,9 +28,9 @@ run: build ## serve on $(LISTEN) with the disk file $(DISK)
 	$(RELEASE) serve --disk $(DISK) --disk-size $(DISK_SIZE) --listen $(LISTEN) --memory $(MEMORY)
 
 test: deps-test lint kernel-check ## everything: lint, bare-metal compile, unit and shared suites, system tests
-	swift build $(WARNINGS) --build-tests
+	swift build --build-tests
 	swift test --skip-build --no-parallel
-	swift build -c release $(WARNINGS) --product dbkernel-sim
+	swift build -c release --product dbkernel-sim
 	$(RELEASE) selftest
 	scripts/system-tests $(RELEASE)
 
@@ -42,7 +41,7 @@ bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; wr
 	scripts/bench $(RELEASE)
 
 lint: ## swift format, strict
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
 
 clean: ## remove build products
 	rm -rf .build .build-metal

@@ -18,12 +18,17 @@ let inlining: SwiftSetting = .unsafeFlags(
             "-allow-non-resilient-access", "-suppress-warnings",
         ], .when(configuration: .release))
 
+/// Warnings are errors in continuous integration, whose debug build shows them all.
+let strictness: [SwiftSetting] =
+    Context.environment["CI"] != nil && !isMetal ? [.treatAllWarnings(as: .error, .when(configuration: .debug))] : []
+
 /// Dynamic exclusivity checking keeps its state per thread and so cannot follow a fiber switch.
-let common: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .unsafeFlags(["-enforce-exclusivity=unchecked"]),
-    inlining,
-]
+let common: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .unsafeFlags(["-enforce-exclusivity=unchecked"]),
+        inlining,
+    ] + strictness
 
 /// An engine module in `Sources/EngineCore/<folder>`.
 func engine(_ name: String, in folder: String? = nil, _ dependencies: [String]) -> Target {
@@ -61,25 +66,34 @@ let package = Package(
         // 3 pages and log
         engine(
             "WALEngine",
-            ["Platform", "Fibers", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager", "Telemetry", "CPrimitives"]),
+            [
+                "Platform", "Fibers", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager", "Telemetry",
+                "CPrimitives",
+            ]),
         engine(
             "BufferPool",
             [
-                "Platform", "Fibers", "LockFree", "IOBatching", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager",
+                "Platform", "Fibers", "LockFree", "IOBatching", "AsyncIO", "IOScheduler", "DirectStorage",
+                "LayoutManager",
                 "WALEngine", "Telemetry", "CPrimitives",
             ]),
         // 4 transactions
         engine(
             "BTree",
-            ["Platform", "Fibers", "DirectStorage", "LayoutManager", "WALEngine", "BufferPool", "Telemetry", "CPrimitives"]),
+            [
+                "Platform", "Fibers", "DirectStorage", "LayoutManager", "WALEngine", "BufferPool", "Telemetry",
+                "CPrimitives",
+            ]),
         engine(
             "MVCC",
             [
-                "Platform", "Fibers", "LockFree", "ArenaAlloc", "AsyncIO", "DirectStorage", "WALEngine", "BufferPool", "BTree",
+                "Platform", "Fibers", "LockFree", "ArenaAlloc", "AsyncIO", "DirectStorage", "WALEngine", "BufferPool",
+                "BTree",
                 "Telemetry", "CPrimitives",
             ]),
         // 5 tables
-        engine("MultiEngine", ["Platform", "Fibers", "ArenaAlloc", "BufferPool", "BTree", "MVCC", "WALEngine", "SQLTypes"]),
+        engine(
+            "MultiEngine", ["Platform", "Fibers", "ArenaAlloc", "BufferPool", "BTree", "MVCC", "WALEngine", "SQLTypes"]),
         // 6 language
         engine("SQLTypes", in: "SQL/Types", ["Platform", "ArenaAlloc"]),
         engine("SQLSyntax", in: "SQL/Syntax", ["Platform", "CPrimitives"]),
@@ -94,21 +108,27 @@ let package = Package(
         engine(
             "Runtime",
             [
-                "Platform", "Fibers", "ArenaAlloc", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager", "WALEngine",
+                "Platform", "Fibers", "ArenaAlloc", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager",
+                "WALEngine",
                 "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL", "QueryExec", "Telemetry",
             ]),
         // 9 service
-        engine("PostgresWire", ["Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQLSyntax", "SQL", "QueryExec", "Runtime", "Telemetry"]),
+        engine(
+            "PostgresWire",
+            ["Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQLSyntax", "SQL", "QueryExec", "Runtime", "Telemetry"]),
         // 10 assembly
         engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire", "Telemetry"]),
 
         .target(
-            name: "HostPlatform", dependencies: ["Platform", "NUMAMemory", "CLinux", "CPrimitives"], swiftSettings: common),
+            name: "HostPlatform", dependencies: ["Platform", "NUMAMemory", "CLinux", "CPrimitives"],
+            swiftSettings: common),
         .target(
             name: "SharedSuite",
             dependencies: [
-                "Platform", "Fibers", "LockFree", "NUMAMemory", "ArenaAlloc", "Telemetry", "AsyncIO", "IOBatching", "IOScheduler", "DirectStorage",
-                "LayoutManager", "WALEngine", "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL",
+                "Platform", "Fibers", "LockFree", "NUMAMemory", "ArenaAlloc", "Telemetry", "AsyncIO", "IOBatching",
+                "IOScheduler", "DirectStorage",
+                "LayoutManager", "WALEngine", "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax",
+                "SQL",
                 "QueryExec", "Runtime", "PostgresWire", "EngineCore", "CPrimitives",
             ],
             path: "Tests/SharedSuite", swiftSettings: common),
@@ -124,9 +144,12 @@ let package = Package(
             name: "dbkernel-bench",
             dependencies: [
                 "Platform", "Fibers", "AsyncIO", "DirectStorage", "LayoutManager", "WALEngine", "BufferPool", "BTree",
-                "HostPlatform", "CPrimitives", "CLMDB", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "HostPlatform", "CPrimitives", "CLMDB",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks/dbkernel-bench", swiftSettings: common),
-        .testTarget(name: "HostTests", dependencies: ["SharedSuite", "HostPlatform", "Platform", "Fibers"], swiftSettings: common),
+        .testTarget(
+            name: "HostTests", dependencies: ["SharedSuite", "HostPlatform", "Platform", "Fibers"],
+            swiftSettings: common),
     ]
 )

@@ -28,7 +28,8 @@ package final class BlockIO: @unchecked Sendable {
         let depth = max(8, min(deviceDepth ?? geometry.queueDepth, 256))
         queues = .allocate(capacity: scheduler.workerCount)
         for core in 0..<scheduler.workerCount {
-            (queues + core).initialize(to: WorkerQueue(scheduler: scheduler, core: core, depth: depth, counters: counters))
+            (queues + core).initialize(
+                to: WorkerQueue(scheduler: scheduler, core: core, depth: depth, counters: counters))
             (queues + core).pointee.adoptSlots(queues + core)
         }
     }

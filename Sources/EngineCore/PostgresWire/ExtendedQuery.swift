@@ -48,7 +48,8 @@ extension Connection {
         let columnCount = portal.columnCount
         guard resultFormatCount <= 1 || resultFormatCount == columnCount else {
             throw EngineError(
-                .protocolViolation, "bind message has \(resultFormatCount) result formats but query has \(columnCount) columns")
+                .protocolViolation,
+                "bind message has \(resultFormatCount) result formats but query has \(columnCount) columns")
         }
         for index in 0..<columnCount {
             portal.setFormat(index, isBinary: try Self.format(resultFormats, resultFormatCount, index))

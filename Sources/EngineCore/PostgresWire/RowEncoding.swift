@@ -94,7 +94,8 @@ extension Connection: ClientPort {
     package func receiveCopyData() throws(EngineError) -> UnsafeRawBufferPointer? {
         while true {
             guard let (type, body) = try transport.nextMessage() else {
-                throw EngineError("08006", "unexpected EOF on client connection with an open transaction", severity: .fatal)
+                throw EngineError(
+                    "08006", "unexpected EOF on client connection with an open transaction", severity: .fatal)
             }
             switch type {
             case .copyData: return body
@@ -106,7 +107,8 @@ extension Connection: ClientPort {
             case .flush, .sync: continue
             default:
                 throw EngineError(
-                    .protocolViolation, "unexpected message type 0x\(String(type.rawValue, radix: 16)) during COPY from stdin")
+                    .protocolViolation,
+                    "unexpected message type 0x\(String(type.rawValue, radix: 16)) during COPY from stdin")
             }
         }
     }

@@ -108,7 +108,8 @@ package struct DatabaseCheck {
         let geometry = ExtentGeometry(
             firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.dataPageCount)
         let bounce = try PageReader(io, engine.scheduler.platform, checksum)
-        var trees = try TreeCheck(geometry) { (page, target) throws(EngineError) in try bounce.read(page, into: target) }
+        var trees = try TreeCheck(geometry) { (page, target) throws(EngineError) in try bounce.read(page, into: target)
+        }
         for (id, root) in try engine.namedTrees() {
             do throws(EngineError) {
                 try trees.check(tree: TreeID(id), root: PageID(root))

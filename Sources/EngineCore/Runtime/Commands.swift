@@ -105,7 +105,9 @@ extension Session {
         if index == SettingIndex.transactionIsolation || index == SettingIndex.transactionReadOnly, let value {
             return try setMode(index == SettingIndex.transactionReadOnly, value)
         }
-        if index == SettingIndex.role, let value, !value.elementsEqual("none".utf8), try catalog.role(named: value) == nil {
+        if index == SettingIndex.role, let value, !value.elementsEqual("none".utf8),
+            try catalog.role(named: value) == nil
+        {
             throw EngineError(
                 .invalidParameterValue, "role \"\(String(decoding: value, as: UTF8.self))\" does not exist")
         }
@@ -140,12 +142,15 @@ extension Session {
                     }
                 parameters.assign(SettingIndex.defaultIsolation, words)
             }
-            if let readOnly = modes.readOnly { parameters.assign(SettingIndex.defaultReadOnly, readOnly ? "on" : "off") }
+            if let readOnly = modes.readOnly {
+                parameters.assign(SettingIndex.defaultReadOnly, readOnly ? "on" : "off")
+            }
             return
         }
         if block == .none {
             port.notice(
-                EngineError(.noActiveSQLTransaction, "SET TRANSACTION can only be used in transaction blocks"), "WARNING")
+                EngineError(.noActiveSQLTransaction, "SET TRANSACTION can only be used in transaction blocks"),
+                "WARNING")
         }
         if transaction.hasSnapshot, let isolation = modes.isolation,
             Self.level(isolation) != transaction.isolation
@@ -235,7 +240,8 @@ extension Session {
     func sqlStatement(_ name: Name) throws(EngineError) -> PreparedStatement {
         for statement in statements where statement.name == name.bytes && !name.bytes.isEmpty { return statement }
         throw EngineError(
-            .invalidSQLStatementName, "prepared statement \"\(String(decoding: name.bytes, as: UTF8.self))\" does not exist")
+            .invalidSQLStatementName,
+            "prepared statement \"\(String(decoding: name.bytes, as: UTF8.self))\" does not exist")
     }
 
     /// EXECUTE: the portal becomes one of the prepared statement.
@@ -244,7 +250,8 @@ extension Session {
         try plan(statement)
         guard execute.arguments.count == statement.parameterTypes.count else {
             throw EngineError(
-                .syntaxError, "wrong number of parameters for prepared statement \"\(String(decoding: statement.name, as: UTF8.self))\"",
+                .syntaxError,
+                "wrong number of parameters for prepared statement \"\(String(decoding: statement.name, as: UTF8.self))\"",
                 detail: "Expected \(statement.parameterTypes.count) parameters but got \(execute.arguments.count).")
         }
         let arguments = try evaluate(execute.arguments, statement.parameterTypes, portal)

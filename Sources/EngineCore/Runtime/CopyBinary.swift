@@ -67,7 +67,9 @@ final class CopyBinaryReader {
             throw EngineError(.badCopyFileFormat, "unrecognized critical flags in COPY file header")
         }
         let extra = Int(base.big(15, as: Int32.self))
-        guard extra >= 0, extra <= 1 << 20 else { throw EngineError(.badCopyFileFormat, "invalid COPY file header (wrong length)") }
+        guard extra >= 0, extra <= 1 << 20 else {
+            throw EngineError(.badCopyFileFormat, "invalid COPY file header (wrong length)")
+        }
         return bytes.count >= 19 + extra ? 19 + extra : nil
     }
 

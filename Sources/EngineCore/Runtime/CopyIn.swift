@@ -118,7 +118,8 @@ final class CopyTextReader {
                 batch.vectors[column].setNull(batch.row)
             } else if field.isUnescaped {
                 try lines.scratch.withBytes { (scratch) throws(EngineError) in
-                    try store(UnsafeRawBufferPointer(rebasing: scratch[field.offset..<field.offset + field.count]), column)
+                    try store(
+                        UnsafeRawBufferPointer(rebasing: scratch[field.offset..<field.offset + field.count]), column)
                 }
             } else {
                 try store(UnsafeRawBufferPointer(rebasing: record[field.offset..<field.offset + field.count]), column)

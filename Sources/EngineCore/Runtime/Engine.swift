@@ -40,7 +40,8 @@ struct MemoryPlan {
     init(_ total: Int) throws(EngineError) {
         guard total >= EngineOptions.minimumMemory else {
             throw EngineError(
-                .outOfMemory, "\(total) bytes of memory are too few: the engine needs at least \(EngineOptions.minimumMemory)",
+                .outOfMemory,
+                "\(total) bytes of memory are too few: the engine needs at least \(EngineOptions.minimumMemory)",
                 hint: "Give it more with --memory.")
         }
         logRing = min(max(total / 32, 1 << 20), 16 << 20)

@@ -37,6 +37,8 @@ extension Engine {
         static let catalogTree = 0
         static let objectIDs = 2
         static let sequenceTree = 3
+        /// 1 once the catalog has its first entries.
+        static let isBootstrapped = 5
     }
 
     /// Opens the device, formatting it if it is all zeros. By a fiber. Errors: what is wrong with the device (XX001,
@@ -85,7 +87,11 @@ extension Engine {
             transactions: transactions, storage: storage, checkpointer: checkpointer, catalogTree: catalogTree,
             sequenceTree: sequenceTree)
         let engine = try Engine(parts, options)
-        if isNew { try engine.bootstrap() }
+        if superblocks.current.roots[Root.isBootstrapped] == 0 {
+            // A crash between the two leaves the entries, and adding them again changes nothing.
+            try engine.bootstrap()
+            try superblocks.update { $0.roots[Root.isBootstrapped] = 1 }
+        }
         try engine.freeUnnamedTrees()
         return engine
     }
@@ -93,7 +99,9 @@ extension Engine {
     private static func openSuperblock(
         _ io: BlockIO, _ platform: any Platform, _ options: EngineOptions
     ) throws(EngineError) -> SuperblockStore {
-        if options.formatsEmptyDevice, try SuperblockStore.readCopies(io: io, platform: platform).allSatisfy({ $0 == .zero }) {
+        if options.formatsEmptyDevice,
+            try SuperblockStore.readCopies(io: io, platform: platform).allSatisfy({ $0 == .zero })
+        {
             platform.log("formatting the device")
             return try Formatter.format(
                 io: io, platform: platform, options: LayoutOptions(walByteCount: options.logByteCount))

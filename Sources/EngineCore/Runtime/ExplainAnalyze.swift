@@ -36,6 +36,8 @@ extension Session {
                 loops: Double(counters.loops))
         }
         portal.textRows = ExplainText.lines(query, options, catalog) { measures[ObjectIdentifier($0)] }.map { [$0] }
-        if options.showsSummary { portal.textRows.append([Array("Execution Time: ".utf8) + fixed(elapsed, 3) + Array(" ms".utf8)]) }
+        if options.showsSummary {
+            portal.textRows.append([Array("Execution Time: ".utf8) + fixed(elapsed, 3) + Array(" ms".utf8)])
+        }
     }
 }

@@ -25,7 +25,9 @@ extension Session {
                 default:
                     let name = relation.name.text
                     port.notice(
-                        EngineError(.wrongObjectType, "skipping \"\(name)\" --- cannot vacuum non-tables or special system tables"),
+                        EngineError(
+                            .wrongObjectType,
+                            "skipping \"\(name)\" --- cannot vacuum non-tables or special system tables"),
                         "WARNING")
                 }
             }

@@ -187,7 +187,8 @@ extension Session {
             let count = min(remaining, chunk.count - portal.chunkPosition)
             if portal.returnsRows, count > 0 {
                 try port.rows(
-                    chunk, portal.chunkPosition..<portal.chunkPosition + count, portal.columns, portal.formats, evaluation)
+                    chunk, portal.chunkPosition..<portal.chunkPosition + count, portal.columns, portal.formats,
+                    evaluation)
             }
             portal.chunkPosition += count
             portal.rowCount += Int64(count)

@@ -95,7 +95,8 @@ package final class Session {
             catalog: engine.catalog, storage: storage, context: evaluation, database: 0, databaseName: [], user: 0,
             userName: [])
         guard let role = try shared.role(named: user), role.canLogin else {
-            throw EngineError("28000", "role \"\(String(decoding: user, as: UTF8.self))\" does not exist", severity: .fatal)
+            throw EngineError(
+                "28000", "role \"\(String(decoding: user, as: UTF8.self))\" does not exist", severity: .fatal)
         }
         guard let descriptor = try shared.database(named: database), descriptor.allowsConnections else {
             throw EngineError(

@@ -48,7 +48,8 @@ extension Settings {
     private static func invalid(_ definition: SettingDefinition, _ text: [UInt8], hint: String? = nil) -> EngineError {
         EngineError(
             .invalidParameterValue,
-            "invalid value for parameter \"\(definition.name)\": \"\(String(decoding: text, as: UTF8.self))\"", hint: hint)
+            "invalid value for parameter \"\(definition.name)\": \"\(String(decoding: text, as: UTF8.self))\"",
+            hint: hint)
     }
 
     private func integer(
@@ -174,7 +175,8 @@ extension Settings {
             let has = { (word: String) in value.starts(with: Array(word.utf8)) }
             evaluation.dateStyle = has("ISO") ? .iso : has("Postgres") ? .postgres : has("SQL") ? .sql : .german
             let order = value.suffix(3)
-            evaluation.dateOrder = order.first == UInt8(ascii: "M") ? .mdy : order.first == UInt8(ascii: "D") ? .dmy : .ymd
+            evaluation.dateOrder =
+                order.first == UInt8(ascii: "M") ? .mdy : order.first == UInt8(ascii: "D") ? .dmy : .ymd
         case SettingIndex.intervalStyle:
             let words: [(String, IntervalStyle)] = [
                 ("postgres", .postgres), ("postgres_verbose", .postgresVerbose), ("sql_standard", .sqlStandard),

@@ -60,7 +60,9 @@ package final class Settings {
 
     /// Durations and sizes are shown with the largest unit that divides them, as PostgreSQL does.
     package func display(_ index: Int) -> [UInt8] {
-        guard case .integer(_, _, let unit) = SettingDefinition.all[index].kind, unit != .none else { return values[index] }
+        guard case .integer(_, _, let unit) = SettingDefinition.all[index].kind, unit != .none else {
+            return values[index]
+        }
         let value = integer(index)
         if value <= 0 { return values[index] }
         var scaled = value

@@ -72,7 +72,8 @@ extension Session {
         if block == .none {
             if chain {
                 throw EngineError(
-                    .noActiveSQLTransaction, "\(commits ? "COMMIT" : "ROLLBACK") AND CHAIN can only be used in transaction blocks")
+                    .noActiveSQLTransaction,
+                    "\(commits ? "COMMIT" : "ROLLBACK") AND CHAIN can only be used in transaction blocks")
             }
             port.notice(EngineError(.noActiveSQLTransaction, "there is no transaction in progress"), "WARNING")
             if !commits { abort() }

@@ -3,6 +3,7 @@
 //
 // The states of a group's aggregates lie in one block of `stateByteCount` bytes at a fixed address until the end.
 
+import ArenaAlloc
 import Platform
 import SQL
 import SQLTypes

@@ -3,6 +3,7 @@
 // A match is a pair of a left row and a right row with equal keys that also satisfies the residual condition. Pairs are
 // gathered into an output chunk; which rows have had a match is remembered where the kind of join needs it.
 
+import ArenaAlloc
 import Platform
 import SQL
 import SQLTypes

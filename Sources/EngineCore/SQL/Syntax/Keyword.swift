@@ -1,5 +1,5 @@
 // The keywords of PostgreSQL 15 and their classes (SQL standard reserved or not plays no part; PostgreSQL's four classes do).
-// Written by Scripts/keywords.py from pg_get_keywords(); the lookup is KeywordLookup.swift.
+// Written by scripts/keywords.py from pg_get_keywords(); the lookup is KeywordLookup.swift.
 
 /// A keyword, or `.identifier`. Ordered by class, so that a class is a range of raw values.
 package enum Keyword: UInt16, Sendable {

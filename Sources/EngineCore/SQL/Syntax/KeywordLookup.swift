@@ -1,5 +1,5 @@
 // Finds keywords. Words compare as integers: `head` is the first eight bytes of the folded word, `tail` its last eight (both
-// little-endian; `head` is zero padded). Written by Scripts/keywords.py. A switch, so that it needs no table in memory.
+// little-endian; `head` is zero padded). Written by scripts/keywords.py. A switch, so that it needs no table in memory.
 
 extension Keyword {
     /// The keyword of `count` lower-case bytes, or `.identifier`. `middle` is the byte at index 8, which head and tail of the

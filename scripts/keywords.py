@@ -20,7 +20,7 @@ groups = [("R", "Reserved: never a name, save after AS and as a label."),
 o = []
 w = o.append
 w("""// The keywords of PostgreSQL 15 and their classes (SQL standard reserved or not plays no part; PostgreSQL's four classes do).
-// Written by Scripts/keywords.py from pg_get_keywords(); the lookup is KeywordLookup.swift.
+// Written by scripts/keywords.py from pg_get_keywords(); the lookup is KeywordLookup.swift.
 
 /// A keyword, or `.identifier`. Ordered by class, so that a class is a range of raw values.
 package enum Keyword: UInt16, Sendable {
@@ -85,7 +85,7 @@ w("""            false
 open(out + "/Keyword.swift", "w").write("\n".join(o) + "\n")
 o.clear()
 w("""// Finds keywords. Words compare as integers: `head` is the first eight bytes of the folded word, `tail` its last eight (both
-// little-endian; `head` is zero padded). Written by Scripts/keywords.py. A switch, so that it needs no table in memory.
+// little-endian; `head` is zero padded). Written by scripts/keywords.py. A switch, so that it needs no table in memory.
 
 extension Keyword {
     /// The keyword of `count` lower-case bytes, or `.identifier`. `middle` is the byte at index 8, which head and tail of the
