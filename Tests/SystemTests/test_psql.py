@@ -7,7 +7,7 @@ import pytest
 def shop(shared_server):
     result = shared_server.psql(
         "CREATE TABLE customer (id serial PRIMARY KEY, name text NOT NULL, email varchar(80) UNIQUE, joined date DEFAULT '2024-01-01')",
-        "CREATE TABLE purchase (id bigint PRIMARY KEY, customer_id int, amount numeric(10,2) CHECK (amount > 0), note text)",
+        "CREATE TABLE purchase (id bigint PRIMARY KEY, customer_id int, amount numeric(10,2) CHECK (amount > 0.0), note text)",
         "CREATE INDEX purchase_customer ON purchase (customer_id, id DESC)",
         "INSERT INTO customer (name, email) VALUES ('Ada', 'ada@example.org'), ('Grace', 'grace@example.org'), ('Edsger', NULL)",
         "INSERT INTO purchase VALUES (1, 1, 9.99, NULL), (2, 1, 100, 'a b'), (3, 2, 0.01, 'x')",
@@ -52,7 +52,7 @@ def test_describe_table_is_what_postgresql_prints(shop):
         '    "purchase_pkey" PRIMARY KEY, btree (id)',
         '    "purchase_customer" btree (customer_id, id DESC)',
         "Check constraints:",
-        '    "purchase_amount_check" CHECK (amount > 0::numeric)',
+        '    "purchase_amount_check" CHECK (amount > 0.0)',
         "",
     ]
 
