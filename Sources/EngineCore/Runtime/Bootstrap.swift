@@ -1,6 +1,7 @@
 // What a new device holds: the database `postgres` and the template databases, the role `postgres`, the schema `public`.
 
 import MVCC
+import MultiEngine
 import Platform
 import SQL
 

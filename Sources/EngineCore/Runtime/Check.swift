@@ -5,6 +5,7 @@
 
 import AsyncIO
 import BTree
+import BufferPool
 import DirectStorage
 import Fibers
 import IOScheduler

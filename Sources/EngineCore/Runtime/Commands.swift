@@ -1,5 +1,6 @@
 // Commands that change the session alone: transactions, settings, SQL's prepared statements and cursors.
 
+import MVCC
 import Platform
 import QueryExec
 import SQL

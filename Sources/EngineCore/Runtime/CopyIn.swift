@@ -1,6 +1,7 @@
 // COPY … FROM STDIN: records into vectors, vectors into the table, 1,024 rows at a time.
 
 import Fibers
+import MVCC
 import Platform
 import QueryExec
 import SQL

@@ -1,6 +1,7 @@
 // Definition statements: the SQL module carries them out; the session supplies trees, index builds and notices.
 
 import BTree
+import MVCC
 import MultiEngine
 import Platform
 import QueryExec

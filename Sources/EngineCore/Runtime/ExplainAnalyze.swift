@@ -1,6 +1,7 @@
 // EXPLAIN: the plan as text; with ANALYZE the plan is run first, its rows dropped, and each node's measure shown.
 
 import Fibers
+import MVCC
 import Platform
 import QueryExec
 import SQL

@@ -4,6 +4,8 @@
 // purged when nobody can see behind them. VACUUM purges what a crash has left and returns when that is done.
 
 import Fibers
+import MVCC
+import MultiEngine
 import Platform
 import QueryExec
 import SQL

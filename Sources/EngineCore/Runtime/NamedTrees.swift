@@ -2,6 +2,7 @@
 
 import BTree
 import MVCC
+import MultiEngine
 import Platform
 import SQL
 import SQLTypes

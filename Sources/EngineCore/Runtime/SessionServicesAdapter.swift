@@ -1,6 +1,7 @@
 // What SQL functions and system relations ask of the session around them.
 
 import Fibers
+import MVCC
 import MultiEngine
 import Platform
 import SQL
