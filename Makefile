@@ -34,8 +34,8 @@ test: deps-test lint kernel-check ## everything: lint, bare-metal compile, unit 
 	$(RELEASE) selftest
 	scripts/system-tests $(RELEASE)
 
-kernel-check: deps ## compile every EngineCore module as Embedded Swift for Ring 0
-	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --target EngineCore
+kernel-check: deps ## compile the engine's modules, up to the wire protocol, as Embedded Swift for Ring 0
+	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --target PostgresWire
 
 bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; writes docs/benchmarks.md's tables
 	scripts/bench $(RELEASE)
