@@ -103,7 +103,10 @@ let package = Package(
         // 7 query
         engine(
             "QueryExec",
-            ["Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQLSyntax", "SQL", "MultiEngine", "MVCC", "Telemetry"]),
+            [
+                "Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQLSyntax", "SQL", "BTree", "MultiEngine", "MVCC",
+                "Telemetry",
+            ]),
         // 8 instances
         engine(
             "Runtime",
@@ -135,7 +138,7 @@ let package = Package(
         .executableTarget(
             name: "dbkernel-sim",
             dependencies: [
-                "Platform", "EngineCore", "HostPlatform", "SharedSuite", "Runtime",
+                "Platform", "Fibers", "EngineCore", "HostPlatform", "SharedSuite", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
