@@ -51,7 +51,8 @@ package final class TableWriter: @unchecked Sendable {
         }
     }
 
-    /// As `insert`, for ON CONFLICT: a conflict with an arbiter is answered, and what was inserted before it undone. The
+    /// As `insert`, for ON CONFLICT: arbiters are asked first, so that a row that conflicts with one and violates another
+    /// index is a conflict; it is answered, and what was inserted before it undone. The
     /// conflicting row may be newer than the statement's snapshot, or be the transaction's own.
     package func insert(
         _ row: RowBuffer, _ transaction: Transaction, arbiters: Arbiters
@@ -59,13 +60,15 @@ package final class TableWriter: @unchecked Sendable {
         try table.evaluator?.compute(row)
         let rowID = try table.newRowID()
         let start = transaction.setSavepoint()
-        for index in 0..<table.indexes.count {
+        for index in 0..<table.indexes.count where arbiters.contains(index) {
             if let holder = try insertEntry(index, row, rowID, transaction) {
-                if !arbiters.contains(index) {
-                    throw table.definition.indexes[index].violation(table.definition, row)
-                }
                 try transaction.rollback(to: start)
                 return .conflict(rowID: holder, index: index)
+            }
+        }
+        for index in 0..<table.indexes.count where !arbiters.contains(index) {
+            if try insertEntry(index, row, rowID, transaction) != nil {
+                throw table.definition.indexes[index].violation(table.definition, row)
             }
         }
         try insertRow(row, rowID, transaction)

@@ -41,6 +41,8 @@ package struct EngineError: Error, Sendable {
     package var tableName: String?
     package var columnName: String?
     package var constraintName: String?
+    /// Where in the input it happened, beyond the query text (a line of COPY data).
+    package var context: String?
 
     package init(
         _ state: SQLState, _ message: String, severity: Severity = .error, detail: String? = nil, hint: String? = nil,

@@ -126,6 +126,7 @@ extension ByteBuffer {
         appendField(UInt8(ascii: "M"), error.message)
         if let detail = error.detail { appendField(UInt8(ascii: "D"), detail) }
         if let hint = error.hint { appendField(UInt8(ascii: "H"), hint) }
+        if let context = error.context { appendField(UInt8(ascii: "W"), context) }
         if error.position > 0 { appendField(UInt8(ascii: "P"), "\(error.position)") }
         if let schema = error.schemaName { appendField(UInt8(ascii: "s"), schema) }
         if let table = error.tableName { appendField(UInt8(ascii: "t"), table) }

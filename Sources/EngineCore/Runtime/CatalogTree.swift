@@ -54,6 +54,11 @@ final class CatalogTree: CatalogStorage {
         payload.append(contentsOf: value)
     }
 
+    /// One statement may change a descriptor several times (DROP INDEX a, b): each change is a command of its own.
+    private func beginChange() {
+        if transaction.hasSnapshot { transaction.advanceCommand() }
+    }
+
     func insert(_ key: [UInt8], _ value: [UInt8]) throws(EngineError) -> Bool {
         compose(value)
         let result = try key.withBytes { (raw) throws(EngineError) in
@@ -65,6 +70,7 @@ final class CatalogTree: CatalogStorage {
     }
 
     func update(_ key: [UInt8], _ value: [UInt8]) throws(EngineError) {
+        beginChange()
         compose(value)
         let result = try key.withBytes { (raw) throws(EngineError) in
             try payload.withMutableBytes { (bytes) throws(EngineError) in
@@ -75,6 +81,7 @@ final class CatalogTree: CatalogStorage {
     }
 
     func delete(_ key: [UInt8]) throws(EngineError) {
+        beginChange()
         let result = try key.withBytes { (raw) throws(EngineError) in
             try tree.delete(raw, transaction, expected: .any)
         }

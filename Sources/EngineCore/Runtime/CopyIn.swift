@@ -79,6 +79,8 @@ final class CopyTextReader {
     private let evaluation: EvaluationContext
     private var lines: CopyLines
     private var isHeaderNext: Bool
+    /// The column whose field is being converted.
+    private var columnUnderway: Int?
 
     init(_ plan: CopyPlan, _ target: CopyTarget, _ evaluation: EvaluationContext) {
         self.plan = plan
@@ -89,12 +91,46 @@ final class CopyTextReader {
     }
 
     func feed(_ piece: UnsafeRawBufferPointer) throws(EngineError) {
-        try lines.feed(piece) { (lines, record) throws(EngineError) in try self.add(&lines, record) }
+        try lines.feed(piece) { (lines, record) throws(EngineError) in try self.addLocated(&lines, record) }
     }
 
     func finish() throws(EngineError) {
-        try lines.finish { (lines, record) throws(EngineError) in try self.add(&lines, record) }
+        try lines.finish { (lines, record) throws(EngineError) in try self.addLocated(&lines, record) }
         try batch.flush()
+    }
+
+    /// Adds the record; errors of its form and its fields say where they are.
+    private func addLocated(_ lines: inout CopyLines, _ record: UnsafeRawBufferPointer) throws(EngineError) {
+        let before = batch.rowCount
+        columnUnderway = nil
+        do throws(EngineError) {
+            try add(&lines, record)
+        } catch {
+            // Errors of inserting a full batch are not this record's.
+            if batch.rowCount != before || before == vectorCapacity { throw error }
+            var located = error
+            var place = "COPY \(text(plan.table?.name ?? [])), line \(lines.lineNumber)"
+            if let column = columnUnderway {
+                place += ", column \(text(plan.columns[column].name)): \"\(shortened(lines, record, column))\""
+            } else {
+                place += ": \"\(text([UInt8](record)))\""
+            }
+            located.context = place
+            throw located
+        }
+    }
+
+    private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    /// A field for a message, of at most 100 bytes.
+    private func shortened(_ lines: borrowing CopyLines, _ record: UnsafeRawBufferPointer, _ column: Int) -> String {
+        let field = lines.fields[column]
+        let count = min(field.count, 100)
+        let bytes =
+            field.isUnescaped
+            ? [UInt8](lines.scratch[field.offset..<field.offset + count])
+            : [UInt8](record[field.offset..<field.offset + count])
+        return text(bytes) + (field.count > count ? "..." : "")
     }
 
     private func add(_ lines: inout CopyLines, _ record: UnsafeRawBufferPointer) throws(EngineError) {
@@ -114,6 +150,7 @@ final class CopyTextReader {
             throw EngineError(.badCopyFileFormat, "missing data for column \"\(name)\"")
         }
         for column in 0..<columnCount {
+            columnUnderway = column
             let field = lines.fields[column]
             if field.isNull {
                 batch.vectors[column].setNull(batch.row)

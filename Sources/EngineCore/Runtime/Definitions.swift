@@ -13,7 +13,7 @@ extension Session: DefinitionServices {
     func define(_ statement: Statement, _ text: [UInt8]) throws(EngineError) -> CommandTag {
         if transaction.isReadOnly {
             throw EngineError(
-                .readOnlySQLTransaction, "cannot execute this statement in a read-only transaction")
+                .readOnlySQLTransaction, "cannot execute \(Self.definitionName(statement)) in a read-only transaction")
         }
         switch statement {
         case .createDatabase: try requireNoBlock("CREATE DATABASE")
@@ -23,6 +23,35 @@ extension Session: DefinitionServices {
         transaction.beginStatement()
         let tag = try DefinitionExecutor(catalog, self, text: text).execute(statement)
         return CommandTag(composed: tag)
+    }
+
+    private static func definitionName(_ statement: Statement) -> String {
+        switch statement {
+        case .createTable: "CREATE TABLE"
+        case .createTableAs: "CREATE TABLE AS"
+        case .query: "SELECT INTO"
+        case .alterTable: "ALTER TABLE"
+        case .createIndex: "CREATE INDEX"
+        case .createSequence: "CREATE SEQUENCE"
+        case .alterSequence: "ALTER SEQUENCE"
+        case .createView: "CREATE VIEW"
+        case .createSchema: "CREATE SCHEMA"
+        case .createDatabase: "CREATE DATABASE"
+        case .dropDatabase: "DROP DATABASE"
+        case .truncate: "TRUNCATE TABLE"
+        case .comment: "COMMENT"
+        case .createRole: "CREATE ROLE"
+        case .drop(let drop):
+            switch drop.kind {
+            case .table: "DROP TABLE"
+            case .index: "DROP INDEX"
+            case .view: "DROP VIEW"
+            case .sequence: "DROP SEQUENCE"
+            case .schema: "DROP SCHEMA"
+            default: "DROP"
+            }
+        default: "this statement"
+        }
     }
 
     package func createTree(isTable: Bool) throws(EngineError) -> (treeID: UInt32, rootPage: UInt64) {

@@ -22,7 +22,13 @@ extension Session {
         } else {
             for relation in vacuum.relations {
                 switch try catalog.require(relation.name) {
-                case .table(let table): tables.append(table)
+                case .table(let table):
+                    for column in relation.columns where table.column(named: column.bytes) == nil {
+                        throw EngineError(
+                            .undefinedColumn,
+                            "column \"\(column.text)\" of relation \"\(relation.name.name.text)\" does not exist")
+                    }
+                    tables.append(table)
                 case .system: continue
                 default:
                     let name = relation.name.text

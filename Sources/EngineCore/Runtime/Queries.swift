@@ -63,10 +63,26 @@ extension Session {
             guard let version = Self.catalogVersion(planned), version != catalog.version else { return }
         }
         statement.idleExecution = nil
+        let before = statement.name.isEmpty ? nil : Self.rowColumns(statement.planned)
         // Names in the statement are looked up in the current state of the catalog, not in a statement's snapshot.
         statement.planned = try planner.plan(
             parsed.statement, text: statement.text, parameterTypes: statement.declaredTypes)
         if let planned = statement.planned { statement.parameterTypes = Self.parameterTypes(planned) }
+        // Who prepared the statement was told what its rows look like.
+        if let before, let after = Self.rowColumns(statement.planned), !Self.areAlike(before, after) {
+            statement.planned = nil
+            throw EngineError(.featureNotSupported, "cached plan must not change result type")
+        }
+    }
+
+    private static func rowColumns(_ planned: PlannedStatement?) -> [OutputColumn]? {
+        guard case .query(let query) = planned, query.returnsRows else { return nil }
+        return query.resultColumns
+    }
+    private static func areAlike(_ a: [OutputColumn], _ b: [OutputColumn]) -> Bool {
+        if a.count != b.count { return false }
+        for index in a.indices where a[index].name != b[index].name || a[index].type != b[index].type { return false }
+        return true
     }
 
     /// Takes the plan's locks; replans when a definition has changed before they were ours.

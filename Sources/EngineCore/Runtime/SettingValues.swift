@@ -122,8 +122,8 @@ extension Settings {
             guard let style = parseDateStyle(text) else { throw Self.invalid(definition, text) }
             return style
         case SettingIndex.timeZone:
-            guard text.withBytes({ TimeZone.named($0) }) != nil else { throw Self.invalid(definition, text) }
-            return text
+            guard let zone = text.withBytes({ TimeZone.setting($0) }) else { throw Self.invalid(definition, text) }
+            return zone.name
         default:
             return text
         }

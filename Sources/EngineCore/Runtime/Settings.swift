@@ -13,9 +13,11 @@ package final class Settings {
     private var custom: [(name: [UInt8], value: [UInt8])] = []
 
     private struct Change {
+        /// Place in `values`, or in `custom` for a made-up parameter.
         var index: Int
         var old: [UInt8]
         var isLocal: Bool
+        var isCustom = false
     }
     /// Changes of the current transaction, oldest first.
     private var changes: [Change] = []
@@ -96,7 +98,7 @@ package final class Settings {
     ) throws(EngineError) {
         guard let index = Self.index(of: name) else {
             guard name.contains(UInt8(ascii: ".")) else { throw Self.unknown(name) }
-            setCustom(name, text ?? [])
+            setCustom(name, text ?? [], isLocal: isLocal, isSessionStart: isSessionStart)
             return
         }
         let definition = SettingDefinition.all[index]
@@ -133,12 +135,19 @@ package final class Settings {
         store(SettingIndex.sessionAuthorization, name)
     }
 
-    private func setCustom(_ name: [UInt8], _ value: [UInt8]) {
-        for index in custom.indices where equalIgnoringCase(custom[index].name, name) {
-            custom[index].value = value
-            return
+    /// A made-up parameter stays known, with an empty value, when the transaction that made it up is undone.
+    private func setCustom(_ name: [UInt8], _ value: [UInt8], isLocal: Bool, isSessionStart: Bool) {
+        var place = custom.count
+        for index in custom.indices where equalIgnoringCase(custom[index].name, name) { place = index }
+        if place == custom.count { custom.append((name, [])) }
+        if !isSessionStart {
+            changes.append(Change(index: place, old: custom[place].value, isLocal: isLocal, isCustom: true))
         }
-        custom.append((name, value))
+        custom[place].value = value
+    }
+
+    private func undo(_ change: Change) {
+        if change.isCustom { custom[change.index].value = change.old } else { store(change.index, change.old) }
     }
 
     private func store(_ index: Int, _ value: [UInt8]) {
@@ -158,8 +167,7 @@ package final class Settings {
     /// Undoes what was set since the mark.
     package func rollback(to mark: Int) {
         while changes.count > mark {
-            let change = changes.removeLast()
-            store(change.index, change.old)
+            undo(changes.removeLast())
         }
     }
 
@@ -171,7 +179,7 @@ package final class Settings {
             return
         }
         // Latest first, so that the value before the first LOCAL change of a parameter wins; a plain SET before it stays.
-        for change in changes.reversed() where change.isLocal { store(change.index, change.old) }
+        for change in changes.reversed() where change.isLocal { undo(change) }
         changes.removeAll(keepingCapacity: true)
     }
 }

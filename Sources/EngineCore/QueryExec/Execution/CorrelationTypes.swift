@@ -54,9 +54,13 @@ enum PlanExpressions {
         case let node as SortNode: return node.keys.map { $0.expression }
         case let node as LimitNode: return [node.count, node.offset].compactMap { $0 }
         case let node as AggregateNode:
-            return node.keys + node.aggregates.flatMap { $0.arguments + [$0.filter].compactMap { $0 } }
-                + [node.having].compactMap { $0 }
-        case let node as WindowNode: return node.calls.flatMap { $0.arguments }
+            return node.keys
+                + node.aggregates.flatMap {
+                    $0.arguments + $0.orderBy.map { $0.expression } + [$0.filter].compactMap { $0 }
+                } + [node.having].compactMap { $0 }
+        case let node as WindowNode:
+            return node.partitionBy + node.orderBy.map { $0.expression } + node.frame.expressions
+                + node.calls.flatMap { $0.arguments + [$0.filter].compactMap { $0 } }
         default: return modification(node)
         }
     }

@@ -101,6 +101,7 @@ struct PlanBuilder {
         case let node as NestedLoopNode: return try nestedLoop(node)
         case let node as HashJoinNode: return try hashJoin(node)
         case let node as AggregateNode: return try aggregate(node)
+        case let node as WindowNode: return try window(node)
         default: return try makeScan(node)
         }
     }
@@ -204,5 +205,14 @@ struct PlanBuilder {
             try build(node.children[0]), keys: try compiler.compile(node.keys), aggregates: aggregates,
             having: try compiler.compile(optional: node.having), isPlain: node.strategy == .plain, types(node), instance
         )
+    }
+
+    private func window(_ node: WindowNode) throws(EngineError) -> Operator {
+        var calls: [CompiledWindowCall] = []
+        for call in node.calls { calls.append(try CompiledWindowCall(call, compiler)) }
+        let frame = try CompiledFrame(node.frame, isDescending: node.orderBy.first?.isDescending ?? false, compiler)
+        return WindowOperator(
+            try build(node.children[0]), types(node.children[0]), partitionBy: try compiler.compile(node.partitionBy),
+            orderBy: try sortKeys(node.orderBy), frame: frame, calls: calls, instance)
     }
 }

@@ -32,7 +32,6 @@ struct Compiler {
         return result
     }
 
-    /// Errors: 0A000 for what a plan may hold and no evaluator exists for.
     func compile(_ expression: BoundExpression) throws(EngineError) -> Evaluator {
         switch expression {
         case .constant(let datum, let type): return try constant(datum, type)
@@ -42,8 +41,8 @@ struct Compiler {
         case .call(let bound): return try call(bound)
         case .cast(let cast):
             return CastEvaluator(
-                try compile(cast.operand), to: cast.target, function: cast.function, position: cast.position,
-                capacity: capacity, context: context)
+                try compile(cast.operand), to: cast.target, function: cast.function, capacity: capacity,
+                context: context)
         case .and, .or, .not, .isNull, .truth: return try logic(expression)
         case .searchedCase, .coalesce, .nullIf, .extremum, .distinctFrom: return try conditional(expression)
         case .quantifiedArray, .inList, .array, .element, .row, .rowComparison, .field:
@@ -67,7 +66,7 @@ struct Compiler {
     /// A call whose arguments the executor supplies.
     func makeCall(_ bound: BoundCall, _ arguments: [Evaluator]) -> CallEvaluator {
         CallEvaluator(
-            bound.function, arguments, type: bound.type, position: bound.position, capacity: capacity,
+            bound.function, arguments, type: bound.type, capacity: capacity,
             context: context)
     }
 
@@ -127,7 +126,7 @@ extension Compiler {
                 try compile(node.left), array, elementType: element, all: node.isAll, capacity: capacity
             ) { left, elements in
                 CallEvaluator(
-                    node.operation.function, [left, elements], type: SQLType(.bool), position: node.operation.position,
+                    node.operation.function, [left, elements], type: SQLType(.bool),
                     capacity: vectorCapacity, context: instance.evaluation)
             }
         case .inList(let node): return try inList(node)
@@ -137,7 +136,10 @@ extension Compiler {
                 multidimensional: node.isMultidimensional, capacity: capacity)
         case .element(let node): return try element(node)
         case .rowComparison(let node): return try rowComparison(node)
-        default: throw .notSupported("a row value in this place")
+        case .row(let items): return RowEvaluator(try compile(items), capacity: capacity)
+        case .field(let row, let index, let type):
+            return FieldEvaluator(try compile(row), index, type: type, capacity: capacity)
+        default: preconditionFailure("not a composite expression")
         }
     }
 
@@ -156,10 +158,16 @@ extension Compiler {
     }
 
     private func element(_ node: Subscript) throws(EngineError) -> Evaluator {
-        if node.isSlice { throw .notSupported("an array slice") }
+        if node.isSlice {
+            var bounds: [(lower: Evaluator?, upper: Evaluator?, isSlice: Bool)] = []
+            for bound in node.bounds {
+                bounds.append((try compile(optional: bound.lower), try compile(optional: bound.upper), bound.isSlice))
+            }
+            return SliceEvaluator(try compile(node.base), bounds, type: node.type, capacity: capacity)
+        }
         var indices: [Evaluator] = []
         for bound in node.bounds {
-            guard let upper = bound.upper else { throw .notSupported("an array slice") }
+            guard let upper = bound.upper else { preconditionFailure("a subscript that is no slice has one bound") }
             indices.append(try compile(upper))
         }
         return ElementEvaluator(try compile(node.base), indices, type: node.type, capacity: capacity)
@@ -171,7 +179,7 @@ extension Compiler {
         func calls(_ functions: [FunctionEntry]) -> [CallEvaluator] {
             functions.enumerated().map { index, function in
                 CallEvaluator(
-                    function, [left[index], right[index]], type: SQLType(.bool), position: 0, capacity: capacity,
+                    function, [left[index], right[index]], type: SQLType(.bool), capacity: capacity,
                     context: instance.evaluation)
             }
         }
@@ -202,7 +210,7 @@ extension Compiler {
                 tests.append(
                     CallEvaluator(
                         test.function, [FixedEvaluator(values[index]), SlotEvaluator(index, types[index])],
-                        type: SQLType(.bool), position: test.position, capacity: vectorCapacity,
+                        type: SQLType(.bool), capacity: vectorCapacity,
                         context: instance.evaluation))
             }
             return QuantifiedSubplan(

@@ -48,19 +48,16 @@ final class FixedEvaluator: Evaluator {
 final class CallEvaluator: Evaluator {
     let function: FunctionEntry
     let arguments: [Evaluator]
-    let position: Int
     private let context: EvaluationContext
     /// Made at the first evaluation; made anew when an argument's vector is another than before (a slot's chunk changed).
     private var frame: KernelFrame?
     private let result: Vector
 
     init(
-        _ function: FunctionEntry, _ arguments: [Evaluator], type: SQLType, position: Int, capacity: Int,
-        context: EvaluationContext
+        _ function: FunctionEntry, _ arguments: [Evaluator], type: SQLType, capacity: Int, context: EvaluationContext
     ) {
         self.function = function
         self.arguments = arguments
-        self.position = position
         self.context = context
         result = Vector(type, capacity: capacity)
         super.init(type)
@@ -69,13 +66,7 @@ final class CallEvaluator: Evaluator {
     override func evaluate(_ chunk: Chunk, _ selection: Selection) throws(EngineError) -> Vector {
         let frame = try prepare(chunk, selection)
         frame.selection = selection
-        do throws(EngineError) {
-            try function.evaluate(frame)
-        } catch {
-            var located = error
-            if located.position == 0 { located.position = position }
-            throw located
-        }
+        try function.evaluate(frame)
         return result
     }
 
@@ -105,13 +96,11 @@ final class CastEvaluator: Evaluator {
     private let relabelled: Vector?
 
     init(
-        _ operand: Evaluator, to target: SQLType, function: FunctionEntry?, position: Int, capacity: Int,
-        context: EvaluationContext
+        _ operand: Evaluator, to target: SQLType, function: FunctionEntry?, capacity: Int, context: EvaluationContext
     ) {
         self.operand = operand
         if let function {
-            call = CallEvaluator(
-                function, [operand], type: target, position: position, capacity: capacity, context: context)
+            call = CallEvaluator(function, [operand], type: target, capacity: capacity, context: context)
             relabelled = nil
         } else {
             call = nil

@@ -16,6 +16,7 @@ package struct Planner {
     ) throws(EngineError) -> PlannedStatement {
         let context = StatementContext(session: session, text: text, parameterTypes: parameterTypes)
         switch statement {
+        case .query(let query) where query.into != nil: return .definition(statement)
         case .query, .insert, .update, .delete: return .query(try planQuery(statement, context))
         case .copy(let copy): return .copy(try CopyPlanner(context: context).plan(copy))
         case .explain(let explain): return try planExplain(explain, context)
@@ -94,6 +95,14 @@ extension PhysicalPlanner {
             commonTables[index] = part.node
             commonTableRows[index] = part.rows
         }
+    }
+}
+
+extension Query {
+    /// SELECT INTO: the clause of the first SELECT.
+    var into: IntoClause? {
+        if case .select(let core) = body { return core.into }
+        return nil
     }
 }
 

@@ -83,7 +83,7 @@ extension Binder {
         return result
     }
 
-    private func localColumns(_ scope: Scope) -> [Int] {
+    func localColumns(_ scope: Scope) -> [Int] {
         var columns: [Int] = []
         for item in scope.items {
             for column in item.columns {
@@ -205,6 +205,9 @@ extension Binder {
         case .group: bound.exclusion = .group
         case .ties: bound.exclusion = .ties
         }
+        if frame.mode == .groups, window.orderBy.isEmpty {
+            throw error("42P20", "GROUPS mode requires an ORDER BY clause", at: position)
+        }
         func offset(_ expression: Expression) throws(EngineError) -> BoundExpression {
             let value = try self.bind(expression, isolated(scope))
             if frame.mode == .range {
@@ -251,10 +254,52 @@ extension Binder {
             if calls.isEmpty { continue }
             result = .window(
                 WindowRelation(
-                    input: result, partitionBy: window.partitionBy, orderBy: window.orderBy, frame: window.frame,
-                    calls: calls))
+                    input: result, partitionBy: window.partitionBy, orderBy: window.orderBy,
+                    frame: try withRangeKeys(window), calls: calls))
         }
         return result
+    }
+
+    /// RANGE with offsets: the order key and the frame's edges, in a type in which edges beyond the key's own type exist.
+    private func withRangeKeys(_ window: WindowBinding) throws(EngineError) -> BoundFrame {
+        var frame = window.frame
+        guard frame.unit == .range, !frame.expressions.isEmpty, let item = window.orderBy.first else { return frame }
+        let wide: TypeOID =
+            switch item.expression.type.oid {
+            case .int2, .int4, .int8, .numeric: .numeric
+            case .float4, .float8: .float8
+            case .date, .timestamp: .timestamp
+            case .timestamptz: .timestamptz
+            case .time, .interval: .interval
+            default: .none
+            }
+        let name = TypeNames.string(item.expression.type.oid)
+        if wide == .none {
+            throw EngineError(
+                .featureNotSupported,
+                "RANGE with offset PRECEDING/FOLLOWING is not supported for column type \(name)")
+        }
+        let key = try explicitCast(item.expression, to: SQLType(wide), at: -1)
+        func edge(_ offset: BoundExpression, forward: Bool) throws(EngineError) -> BoundExpression {
+            let symbol = forward != item.isDescending ? staticBytes("+") : staticBytes("-")
+            let isTime = wide == .timestamp || wide == .timestamptz
+            guard let length = try tryCoerce(offset, to: SQLType(isTime ? .interval : wide), .implicit, at: -1) else {
+                throw EngineError(
+                    .featureNotSupported,
+                    "RANGE with offset PRECEDING/FOLLOWING is not supported for column type \(name) and offset type \(TypeNames.string(offset.type.oid))",
+                    hint: "Cast the offset value to an appropriate type.")
+            }
+            return .call(try operatorCall(symbol, key, length, at: -1))
+        }
+        func edge(_ bound: BoundFrame.Bound) throws(EngineError) -> BoundExpression? {
+            switch bound {
+            case .preceding(let offset): return try edge(offset, forward: false)
+            case .following(let offset): return try edge(offset, forward: true)
+            default: return nil
+            }
+        }
+        frame.range = BoundFrame.RangeKeys(key: key, start: try edge(frame.start), end: try edge(frame.end))
+        return frame
     }
 
     // MARK: - Set-returning functions in the select list

@@ -34,7 +34,7 @@ struct CopyPlanner {
 
     private func planTo(_ copy: Copy, _ name: QualifiedName, _ columns: [Name]) throws(EngineError) -> CopyPlan {
         guard let relation = try context.session.open(name, mode: .accessShare) else {
-            throw Binder(context).noRelation(name)
+            throw EngineError(.undefinedTable, "relation \"\(name.text)\" does not exist")
         }
         switch relation {
         case .table: break
@@ -74,7 +74,9 @@ struct CopyPlanner {
 
     private func planFrom(_ copy: Copy, _ name: QualifiedName, _ names: [Name]) throws(EngineError) -> CopyPlan {
         let binder = Binder(context)
-        guard let relation = try context.session.open(name, mode: .rowExclusive) else { throw binder.noRelation(name) }
+        guard let relation = try context.session.open(name, mode: .rowExclusive) else {
+            throw EngineError(.undefinedTable, "relation \"\(name.text)\" does not exist")
+        }
         guard case .table(let table) = relation else {
             throw EngineError(
                 .wrongObjectType, "cannot copy to \"\(name.name.text)\"",

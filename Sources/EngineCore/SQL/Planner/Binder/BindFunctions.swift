@@ -27,7 +27,9 @@ extension Binder {
         let isPlain = !call.isStar && !call.distinct && call.orderBy.isEmpty && call.filter == nil && call.over == nil
         if isPlain, arguments.count == 1, let cast = try castCall(call.name, arguments[0], at: position) { return cast }
         if call.withinGroup { return try bindOrderedSet(call, arguments, scope, at: position) }
-        let bound = try resolveCall(call.name, arguments, isStar: call.isStar, variadic: call.variadic, at: position)
+        let bound = try resolveCall(
+            call.name, arguments, isStar: call.isStar, variadic: call.variadic,
+            positions: call.arguments.map { $0.value.position }, at: position)
         if bound.entry.isAggregate && call.over == nil {
             return try bindAggregate(call, bound, scope, at: position)
         }
@@ -58,7 +60,7 @@ extension Binder {
     /// Resolves `name(arguments)`. Errors: 42883, 42725, 3F000.
     func resolveCall(
         _ name: QualifiedName, _ arguments: [BoundExpression], isStar: Bool = false, variadic: Bool = false,
-        at position: Int32
+        positions: [Int32] = [], at position: Int32
     ) throws(EngineError) -> BoundFunction {
         let types = arguments.map { $0.type.oid }
         var resolved: ResolvedCall?
@@ -75,7 +77,9 @@ extension Binder {
         var coerced: [BoundExpression] = []
         for index in arguments.indices {
             let target = index < resolved.argumentTypes.count ? resolved.argumentTypes[index] : .any
-            coerced.append(try coerceArgument(arguments[index], to: target, at: position))
+            coerced.append(
+                try coerceArgument(
+                    arguments[index], to: target, at: index < positions.count ? positions[index] : position))
         }
         if resolved.variadicCount > 0 {
             let elements = Array(coerced.suffix(resolved.variadicCount))
@@ -148,6 +152,7 @@ extension Binder {
                     .groupingError, "aggregate function calls cannot contain window function calls", at: position)
             }
         }
+        try requireLocalArguments(bound, scope, at: position)
         let orderBy = try bindSortItems(call.orderBy, scope)
         if call.distinct {
             for key in orderBy {
@@ -166,6 +171,24 @@ extension Binder {
                 function: bound.entry, arguments: bound.arguments, isDistinct: call.distinct,
                 filter: try bindFilter(call.filter, scope), orderBy: orderBy, type: bound.type, isStar: call.isStar,
                 position: bound.position, isOrderedSet: false))
+    }
+
+    /// An aggregate whose arguments are columns of enclosing levels only is an aggregate of the innermost of these.
+    private func requireLocalArguments(_ bound: BoundFunction, _ scope: Scope, at position: Int32) throws(EngineError) {
+        if scope.parent == nil { return }
+        let local = Set(localColumns(scope))
+        var hasLocal = false
+        var hasOuter = false
+        for argument in bound.arguments {
+            argument.forEach { node in
+                guard let id = node.variableID else { return }
+                if local.contains(id.rawValue) { hasLocal = true } else { hasOuter = true }
+            }
+        }
+        if hasOuter, !hasLocal {
+            throw EngineError.notSupported(
+                "an aggregate of an enclosing query in a subquery", position: context.position(position))
+        }
     }
 
     private func bindFilter(_ filter: Expression?, _ scope: Scope) throws(EngineError) -> BoundExpression? {
@@ -203,7 +226,7 @@ extension Binder {
         _ call: SQLSyntax.FunctionCall, _ bound: BoundFunction, _ over: WindowReference, _ scope: Scope,
         at position: Int32
     ) throws(EngineError) -> BoundExpression {
-        if scope.clause.forbidsAggregates || scope.clause == .having {
+        if scope.clause.forbidsAggregates || scope.clause == .having || scope.clause == .windowArgument {
             throw error(
                 "42P20", "window functions are not allowed in \(scope.clause.name)", at: position)
         }

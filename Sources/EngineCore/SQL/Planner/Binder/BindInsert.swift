@@ -63,9 +63,9 @@ extension Binder {
         }
     }
 
-    private func checkOverride(_ column: ColumnDescriptor, _ insert: Insert, at position: Int32) throws(EngineError) {
+    private func checkOverride(_ column: ColumnDescriptor, _ insert: Insert) throws(EngineError) {
         if column.isGenerated || (column.identity == .always && insert.overriding == .none) {
-            throw generatedAlways(column, "insert", at: position)
+            throw generatedAlways(column, "insert")
         }
     }
 
@@ -94,14 +94,14 @@ extension Binder {
                     values.append(try defaultValue(column))
                     continue
                 }
-                try checkOverride(column, insert, at: item.position)
+                try checkOverride(column, insert)
                 if insert.overriding == .user, column.identity != .none {
                     values.append(try defaultValue(column))
                     continue
                 }
                 values.append(
                     try coerceAssignment(
-                        bind(item, scope), to: column.type, column: column.name, at: item.position))
+                        bind(item, scope), to: column.type, column: column.name, at: item.start))
             }
             bound.append(values)
         }
@@ -133,10 +133,11 @@ extension Binder {
         modification.source = source.plan
         var given: [Int16: BoundExpression] = [:]
         for (index, column) in source.columns.enumerated() {
-            try checkOverride(columns[index], insert, at: query.position)
+            try checkOverride(columns[index], insert)
             let value = columnSource(column, source.plan)
             given[columns[index].number] = try coerceAssignment(
-                value, to: columns[index].type, column: columns[index].name, at: query.position)
+                value, to: columns[index].type, column: columns[index].name,
+                at: targetPosition(query.body, index))
         }
         return given
     }
@@ -154,7 +155,7 @@ extension Binder {
             if modification.arbiters.isEmpty {
                 throw error(
                     .syntaxError, "ON CONFLICT DO UPDATE requires inference specification or constraint name",
-                    at: conflict.position)
+                    hint: "For example, ON CONFLICT (column_name).", at: conflict.position)
             }
             let excluded = makeRowImage(table, "excluded")
             modification.excluded = excluded
@@ -188,7 +189,7 @@ extension Binder {
             }
             throw error(
                 .undefinedObject,
-                "constraint \"\(name.text)\" for table \"\(text(table.name))\" does not exist", at: conflict.position)
+                "constraint \"\(name.text)\" for table \"\(text(table.name))\" does not exist", at: -1)
         case .index(let elements, _):
             var numbers: [Int16] = []
             for element in elements {
@@ -212,8 +213,8 @@ extension Binder {
             }
             if found.isEmpty {
                 throw error(
-                    "42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-                    at: conflict.position)
+                    "42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification", at: -1
+                )
             }
             return found
         }

@@ -140,13 +140,12 @@ extension Binder {
         return column
     }
 
-    func generatedAlways(_ column: ColumnDescriptor, _ verb: String, at position: Int32) -> EngineError {
-        var failure = error(
+    func generatedAlways(_ column: ColumnDescriptor, _ verb: String) -> EngineError {
+        var failure = EngineError(
             "428C9",
             verb == "insert"
                 ? "cannot insert a non-DEFAULT value into column \"\(text(column.name))\""
-                : "column \"\(text(column.name))\" can only be updated to DEFAULT",
-            at: position)
+                : "column \"\(text(column.name))\" can only be updated to DEFAULT")
         if column.isGenerated {
             failure.detail = "Column \"\(text(column.name))\" is a generated column."
         } else {
@@ -167,10 +166,10 @@ extension Binder {
             let column = try targetColumn(target, table)
             if assignments.contains(where: { $0.number == column.number }) {
                 throw error(
-                    .syntaxError, "multiple assignments to same column \"\(text(column.name))\"", at: target.position)
+                    .syntaxError, "multiple assignments to same column \"\(text(column.name))\"", at: -1)
             }
             if value != nil, column.isGenerated || column.identity == .always {
-                throw generatedAlways(column, "update", at: target.position)
+                throw generatedAlways(column, "update")
             }
             if column.isGenerated { return }
             let bound =

@@ -7,15 +7,16 @@ import SQLTypes
 extension Binder {
     /// `left op right` (or prefix, left nil) on bound operands.
     func operatorCall(
-        _ name: [UInt8], _ left: BoundExpression?, _ right: BoundExpression, at position: Int32
+        _ name: [UInt8], _ left: BoundExpression?, _ right: BoundExpression, at position: Int32,
+        leftAt: Int32? = nil, rightAt: Int32? = nil
     ) throws(EngineError) -> BoundCall {
         guard let resolved = try resolveOperator(name, left?.type.oid, right.type.oid, at: position) else {
             throw noOperator(name, left?.type.oid, right.type.oid, at: position)
         }
         var arguments: [BoundExpression] = []
         let types = resolved.call.argumentTypes
-        if let left { arguments.append(try coerceArgument(left, to: types[0], at: position)) }
-        arguments.append(try coerceArgument(right, to: types[types.count - 1], at: position))
+        if let left { arguments.append(try coerceArgument(left, to: types[0], at: leftAt ?? position)) }
+        arguments.append(try coerceArgument(right, to: types[types.count - 1], at: rightAt ?? position))
         return BoundCall(
             resolved.call.entry, arguments, type: SQLType(resolved.call.result), position: context.position(position))
     }
@@ -66,7 +67,9 @@ extension Binder {
         let boundLeft = try bind(left, scope)
         let boundRight = try bind(right, scope)
         return .call(
-            try operatorCall(op.name.bytes, boundLeft, boundRight, at: op.position >= 0 ? op.position : position))
+            try operatorCall(
+                op.name.bytes, boundLeft, boundRight, at: op.position >= 0 ? op.position : position,
+                leftAt: left.position, rightAt: right.position))
     }
 
     @inline(never) func bindChain(_ first: Expression, _ links: [ChainLink], _ scope: Scope)
@@ -78,7 +81,9 @@ extension Binder {
         for link in links {
             try checkSchema(link.op)
             left = .call(
-                try operatorCall(link.op.name.bytes, left, bind(link.operand, scope), at: link.op.position))
+                try operatorCall(
+                    link.op.name.bytes, left, bind(link.operand, scope), at: link.op.position, leftAt: first.position,
+                    rightAt: link.operand.position))
         }
         return left
     }

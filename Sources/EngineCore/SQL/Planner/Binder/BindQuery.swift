@@ -98,7 +98,7 @@ extension Binder {
                     detail: "Only result column names can be used, not expressions or functions.",
                     hint:
                         "Add the expression/function to every SELECT, or move the UNION into a FROM clause.",
-                    position: context.position(position))
+                    position: context.position(item.expression.start))
             }
             keys.append(try sortKey(bind(item.expression, level), item))
         }
@@ -185,6 +185,16 @@ extension Binder {
         }
     }
 
+    /// Where output column `index` of an operand is written.
+    func targetPosition(_ body: QueryBody, _ index: Int) -> Int32 {
+        switch body {
+        case .select(let core):
+            index < core.targets.count ? core.targets[index].expression.position : core.position
+        case .nested(let query): targetPosition(query.body, index)
+        default: firstTarget(body)
+        }
+    }
+
     func combine(_ left: BoundQuery, _ link: SetLink, _ right: BoundQuery)
         throws(EngineError) -> BoundQuery
     {
@@ -197,12 +207,13 @@ extension Binder {
         for index in left.columns.indices {
             let a = context.info(left.columns[index]).type
             let b = context.info(right.columns[index]).type
-            var type = try commonType([a, b], name, positions: [link.position, link.position])
+            let position = targetPosition(link.operand, index)
+            var type = try commonType([a, b], name, positions: [position, position])
             if type.oid == .unknown { type = SQLType(.text) }
             types.append(type)
         }
         let leftInput = try converted(left, types, name, at: link.position)
-        let rightInput = try converted(right, types, name, at: link.position)
+        let rightInput = try converted(right, types, name, at: firstTarget(link.operand))
         var columns: [ColumnID] = []
         for (index, type) in types.enumerated() { columns.append(context.newColumn(left.names[index].bytes, type)) }
         let kind: SetRelation.Kind =

@@ -34,7 +34,10 @@ extension Binder {
     func bindSelect(
         _ core: SelectCore, _ tail: QueryTail, _ scope: Scope, resolvesUnknown: Bool
     ) throws(EngineError) -> BoundQuery {
-        if core.into != nil { throw EngineError.notSupported("SELECT INTO here") }
+        if core.into != nil, context.selectInto !== core {
+            throw EngineError(
+                .syntaxError, "SELECT ... INTO is not allowed here", position: context.position(core.position))
+        }
         var plan = try bindFrom(core.from, scope)
         for definition in core.windows { _ = try defineWindow(definition, scope) }
         scope.clause = .select
@@ -265,7 +268,9 @@ extension Binder {
         case .column(let parts): return parts.last
         case .function(let call):
             return call.syntax == .trimBoth ? "btrim" : call.name.name
-        case .cast(let operand, let type): return columnName(operand) ?? type.name.name
+        case .cast(let operand, let type):
+            // A cast's own name is weaker than that of what it casts, stronger than that of a cast below it.
+            return hasStrongName(operand) ? columnName(operand) : type.name.name
         case .collate(let operand, _): return columnName(operand)
         case .indirection(let base, let steps):
             for step in steps.reversed() { if case .field(let name) = step { return name } }
@@ -287,6 +292,14 @@ extension Binder {
         case .literal(.boolean): return "bool"
         case .sqlValue(let function, _): return sqlValueName(function)
         default: return nil
+        }
+    }
+    private func hasStrongName(_ expression: Expression) -> Bool {
+        switch expression.kind {
+        case .cast, .literal: false
+        case .collate(let operand, _): hasStrongName(operand)
+        case .caseWhen(let node): node.otherwise.map { hasStrongName($0) } ?? false
+        default: columnName(expression) != nil
         }
     }
     private func firstCore(_ body: QueryBody) -> QueryBody {
@@ -320,6 +333,19 @@ extension Logical {
         case .aggregate, .window, .projectSet: true
         case .filter(let input, _): input.isAggregated
         default: false
+        }
+    }
+}
+
+extension Expression {
+    /// Where the expression's text begins: operators and casts stand behind their first operand.
+    var start: Int32 {
+        switch kind {
+        case .cast(let operand, _): operand.start >= 0 ? min(operand.start, position) : position
+        case .infix(_, let left, _): left.start
+        case .chain(let first, _): first.start
+        case .indirection(let base, _), .collate(let base, _): base.start
+        default: position
         }
     }
 }

@@ -17,6 +17,8 @@ extension Binder {
         let clause = scope.clause
         scope.clause = .fromFunction
         defer { scope.clause = clause }
+        var reference = reference
+        reference.items = reference.items.flatMap { parallelUnnest($0) }
         var calls: [BoundExpression] = []
         for item in reference.items { calls.append(try bind(item.call, scope)) }
         let alias = reference.alias?.name ?? functionName(reference.items[0].call)
@@ -31,6 +33,18 @@ extension Binder {
             try applyColumnAliases(names, &item)
         }
         return BoundFrom(plan: plan, items: [item])
+    }
+
+    /// unnest(a, b, …) in FROM is ROWS FROM (unnest(a), unnest(b), …).
+    private func parallelUnnest(_ item: FunctionReference.Item) -> [FunctionReference.Item] {
+        guard case .function(let call) = item.call.kind, call.name.name.matches("unnest"), call.arguments.count > 1,
+            call.name.schema.map({ $0.matches("pg_catalog") }) ?? true
+        else { return [item] }
+        return call.arguments.map { argument in
+            var single = item
+            single.call = Expression(.function(FunctionCall(call.name, [argument])), at: item.call.position)
+            return single
+        }
     }
 
     private func isSetReturning(_ expression: BoundExpression) -> Bool {
@@ -116,9 +130,6 @@ extension Binder {
         if bytesEqual(name, "_pg_expandarray") {
             let element = call.arguments.first?.type.oid.element ?? .int4
             return make([("x", element == .none ? .int4 : element), ("n", .int4)])
-        }
-        if bytesEqual(name, "unnest"), call.arguments.count > 1 {
-            return call.arguments.map { RecordColumn(name: staticBytes("unnest"), type: SQLType($0.type.oid.element)) }
         }
         if bytesEqual(name, "pg_get_keywords") {
             return make([

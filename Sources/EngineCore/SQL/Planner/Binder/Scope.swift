@@ -67,6 +67,7 @@ final class Scope {
             case .generated: "column generation expressions"
             case .index: "index expressions"
             case .filter: "FILTER"
+            case .windowArgument: "window definitions"
             default: "this context"
             }
         }

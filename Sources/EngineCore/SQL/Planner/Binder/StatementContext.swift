@@ -21,6 +21,8 @@ final class StatementContext {
     var commonTables: [CommonTablePlan] = []
     /// Where a column was last mentioned, for messages.
     var mentions: [Int: Int32] = [:]
+    /// The SELECT whose INTO the statement carries out.
+    var selectInto: SelectCore?
     private var depth = 0
     /// Stack that binding and planning may use; the executor needs about as much for what they yield.
     private let stack = StackBudget(byteCount: 448 << 10)

@@ -286,9 +286,7 @@ package final class CatalogSession: @unchecked Sendable {
     /// As `lookup`; error 42P01 if there is none.
     package func require(_ name: QualifiedName) throws(EngineError) -> Relation {
         if let found = try lookup(name) { return found }
-        throw EngineError(
-            .undefinedTable, "relation \"\(name.text)\" does not exist",
-            position: name.position >= 0 ? Int(name.position) + 1 : 0)
+        throw EngineError(.undefinedTable, "relation \"\(name.text)\" does not exist")
     }
 
     /// Resolves, locks, and resolves again until both agree: the descriptor holds until the lock is released. System

@@ -33,10 +33,10 @@ extension DefinitionExecutor {
         }
         guard let relation = try session.open(alter.table, mode: .accessExclusive) else {
             if alter.ifExists {
-                notice(.undefinedTable, "relation \"\(alter.table.text)\" does not exist, skipping")
+                notice("relation \"\(alter.table.text)\" does not exist, skipping")
                 return staticBytes(tag)
             }
-            throw binder.noRelation(alter.table)
+            throw missingRelation(alter.table)
         }
         guard case .table(let table) = relation else {
             for action in alter.actions {
@@ -137,7 +137,7 @@ extension DefinitionExecutor {
         if change.build.draft.columnIndex(name.bytes) != nil {
             let message = "column \"\(name.text)\" of relation \"\(text(change.build.draft.name))\" already exists"
             if ifNotExists {
-                notice(.duplicateColumn, message + ", skipping")
+                notice(message + ", skipping", .duplicateColumn)
                 return
             }
             throw EngineError(.duplicateColumn, message)
@@ -219,12 +219,12 @@ extension DefinitionExecutor {
         guard let index = change.build.draft.columnIndex(name.bytes) else {
             let message = "column \"\(name.text)\" of relation \"\(text(change.build.draft.name))\" does not exist"
             if ifExists {
-                notice(.undefinedColumn, message + ", skipping")
+                notice(message + ", skipping")
                 return
             }
             throw EngineError(.undefinedColumn, message)
         }
-        try requireNoDependentViews(change.original.oid, change.original.name, column: name.bytes, cascade: cascade)
+        try requireNoDependentViews(change.original, dropping: name.bytes)
         let column = change.build.draft.columns[index]
         // Constraints and indexes on the column go with it.
         let gone = change.build.draft.constraints.filter { $0.columns.contains(column.number) }
@@ -254,7 +254,7 @@ extension DefinitionExecutor {
         guard let constraint = change.build.draft.constraints.first(where: { $0.name == name.bytes }) else {
             let message = "constraint \"\(name.text)\" of relation \"\(text(change.build.draft.name))\" does not exist"
             if ifExists {
-                notice(.undefinedObject, message + ", skipping")
+                notice(message + ", skipping")
                 return
             }
             throw EngineError(.undefinedObject, message)
@@ -269,7 +269,7 @@ extension DefinitionExecutor {
         let index = try column(name, change)
         let old = change.build.draft.columns[index]
         let type = try binder.types.bind(typeName)
-        try requireNoDependentViews(change.original.oid, change.original.name, column: name.bytes, cascade: false)
+        try requireNoDependentViews(change.original, retyping: name.bytes)
         if using == nil, old.type.oid != type.oid,
             !context.registry.canCast(from: old.type.oid, to: type.oid, .assignment)
         {

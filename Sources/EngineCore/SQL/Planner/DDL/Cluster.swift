@@ -21,7 +21,7 @@ extension DefinitionExecutor {
         if !isNew {
             let message = "schema \"\(name.text)\" already exists"
             if !create.ifNotExists { throw EngineError("42P06", message) }
-            notice("42P06", message + ", skipping")
+            notice(message + ", skipping", "42P06")
             return staticBytes("CREATE SCHEMA")
         }
         _ = try session.storage.insert(
@@ -123,7 +123,7 @@ extension DefinitionExecutor {
         guard let database = try session.database(named: drop.name.bytes) else {
             let message = "database \"\(drop.name.text)\" does not exist"
             if !drop.ifExists { throw EngineError(.invalidCatalogName, message) }
-            notice(.invalidCatalogName, message + ", skipping")
+            notice(message + ", skipping")
             return tag
         }
         if database.oid == session.database {
@@ -249,7 +249,7 @@ extension DefinitionExecutor {
             if case .named(let name) = specification, try session.role(named: name.bytes) == nil {
                 let message = "role \"\(name.text)\" does not exist"
                 if !drop.ifExists { throw EngineError(.undefinedObject, message) }
-                notice(.undefinedObject, message + ", skipping")
+                notice(message + ", skipping")
                 continue
             }
             guard let role = try session.role(try roleOID(specification)) else { continue }
@@ -293,7 +293,7 @@ extension DefinitionExecutor {
 
     func createExtension(_ create: CreateExtension) throws(EngineError) -> [UInt8] {
         if create.name.matches("plpgsql"), create.ifNotExists {
-            notice(.duplicateObject, "extension \"plpgsql\" already exists, skipping")
+            notice("extension \"plpgsql\" already exists, skipping", .duplicateObject)
             return staticBytes("CREATE EXTENSION")
         }
         throw EngineError(

@@ -402,7 +402,7 @@ extension DefinitionExecutor {
 
     private func copyLike(_ name: QualifiedName, _ options: LikeOptions, _ build: inout TableBuild) throws(EngineError)
     {
-        guard let relation = try session.open(name, mode: .accessShare) else { throw binder.noRelation(name) }
+        guard let relation = try session.open(name, mode: .accessShare) else { throw missingRelation(name) }
         guard case .table(let source) = relation else {
             throw EngineError(.wrongObjectType, "\"\(name.name.text)\" is not a table")
         }

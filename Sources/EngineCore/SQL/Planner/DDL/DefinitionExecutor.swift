@@ -24,6 +24,12 @@ package struct DefinitionExecutor {
         switch statement {
         case .createTable(let create): return try createTable(create)
         case .createTableAs(let create): return try createTableAs(create)
+        case .query(let query):
+            guard let into = query.into else { throw EngineError.notSupported("this statement") }
+            let create = CreateTableAs(name: into.name, source: statement)
+            create.persistence = into.persistence
+            if case .select(let core) = query.body { context.selectInto = core }
+            return try createTableAs(create)
         case .alterTable(let alter): return try alterTable(alter)
         case .createIndex(let create): return try createIndex(create)
         case .createSequence(let create): return try createSequence(create)
@@ -58,7 +64,9 @@ package struct DefinitionExecutor {
         }
     }
 
-    func notice(_ state: SQLState, _ message: String) { services.notice(EngineError(state, message), isWarning: false) }
+    func notice(_ message: String, _ state: SQLState = "00000") {
+        services.notice(EngineError(state, message), isWarning: false)
+    }
 
     // MARK: - Names
 
@@ -94,7 +102,7 @@ package struct DefinitionExecutor {
     func skipsExisting(_ schema: ObjectID, _ name: Name, ifNotExists: Bool) throws(EngineError) -> Bool {
         guard try session.relation(in: schema, named: name) != nil else { return false }
         if ifNotExists {
-            notice(.duplicateTable, "relation \"\(name.text)\" already exists, skipping")
+            notice("relation \"\(name.text)\" already exists, skipping", .duplicateTable)
             return true
         }
         throw EngineError(.duplicateTable, "relation \"\(name.text)\" already exists")
@@ -141,8 +149,13 @@ package struct DefinitionExecutor {
     }
 
     /// Opens a table for a change. Errors: 42P01, 42809.
+    /// 42P01, without a position: definition statements name none.
+    func missingRelation(_ name: QualifiedName) -> EngineError {
+        EngineError(.undefinedTable, "relation \"\(name.text)\" does not exist")
+    }
+
     func openTable(_ name: QualifiedName, _ mode: TableLockMode) throws(EngineError) -> TableDescriptor {
-        guard let relation = try session.open(name, mode: mode) else { throw binder.noRelation(name) }
+        guard let relation = try session.open(name, mode: mode) else { throw missingRelation(name) }
         switch relation {
         case .table(let table): return table
         case .system:

@@ -43,14 +43,14 @@ extension DefinitionExecutor {
                     throw EngineError(
                         .undefinedObject, "extension \"\(object.name.name.text)\" does not exist")
                 }
-                notice(.undefinedObject, "extension \"\(object.name.name.text)\" does not exist, skipping")
+                notice("extension \"\(object.name.name.text)\" does not exist, skipping")
             }
             return staticBytes("DROP EXTENSION")
         case .function, .procedure, .routine, .type, .domain, .trigger, .materializedView, .foreignTable, .publication,
             .subscription, .policy, .rule, .aggregate:
             if drop.ifExists {
                 for object in drop.objects {
-                    notice(.undefinedObject, "\"\(object.name.text)\" does not exist, skipping")
+                    notice("\"\(object.name.text)\" does not exist, skipping")
                 }
                 return staticBytes(dropTag(drop.kind))
             }
@@ -89,7 +89,7 @@ extension DefinitionExecutor {
                 let message = "\(kind) \"\(object.name.text)\" does not exist"
                 let state: SQLState = drop.kind == .index ? .undefinedObject : .undefinedTable
                 if !drop.ifExists { throw EngineError(state, message) }
-                notice(state, message + ", skipping")
+                notice(message + ", skipping")
                 continue
             }
             if case .system = relation {
@@ -147,7 +147,7 @@ extension DefinitionExecutor {
                     hint: "Use DROP ... CASCADE to drop the dependent objects too.")
             }
             try dropDependentViews(on: view.oid, view.name, "view", cascade: true)
-            notice("00000", "drop cascades to view \(text(view.name))")
+            notice("drop cascades to view \(text(view.name))")
             try writer.drop(view)
         }
     }
@@ -201,7 +201,7 @@ extension DefinitionExecutor {
                 if !drop.ifExists {
                     throw EngineError(.invalidSchemaName, "schema \"\(name.text)\" does not exist")
                 }
-                notice(.invalidSchemaName, "schema \"\(name.text)\" does not exist, skipping")
+                notice("schema \"\(name.text)\" does not exist, skipping")
                 continue
             }
             if schema.oid < WellKnownOID.publicSchema || schema.oid == WellKnownOID.informationSchema {
@@ -223,7 +223,7 @@ extension DefinitionExecutor {
             for table in tables {
                 try session.storage.lock(
                     database: session.database, relation: table.oid, mode: .accessExclusive, noWait: false)
-                notice("00000", "drop cascades to table \(name.text).\(text(table.name))")
+                notice("drop cascades to table \(name.text).\(text(table.name))")
                 try dropTable(table, cascade: true)
             }
             for sequence in sequences { try dropOwnedSequence(sequence) }

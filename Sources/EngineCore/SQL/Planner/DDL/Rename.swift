@@ -11,10 +11,10 @@ extension DefinitionExecutor {
         case .table, .index, .view, .sequence:
             guard let relation = try session.open(rename.object.name, mode: .accessExclusive) else {
                 if rename.ifExists {
-                    notice(.undefinedTable, "relation \"\(rename.object.name.text)\" does not exist, skipping")
+                    notice("relation \"\(rename.object.name.text)\" does not exist, skipping")
                     return tag
                 }
-                throw binder.noRelation(rename.object.name)
+                throw missingRelation(rename.object.name)
             }
             switch rename.part {
             case .object: try renameRelation(relation, rename.newName)
@@ -23,7 +23,7 @@ extension DefinitionExecutor {
             }
         case .column:
             let name = rename.object.name
-            guard let relation = try session.open(name, mode: .accessExclusive) else { throw binder.noRelation(name) }
+            guard let relation = try session.open(name, mode: .accessExclusive) else { throw missingRelation(name) }
             if case .column(let column) = rename.part { try renameColumn(relation, column, rename.newName) }
         case .schema: try renameSchema(rename.object.name.name, rename.newName)
         case .database: try renameDatabase(rename.object.name.name, rename.newName)
@@ -113,7 +113,9 @@ extension DefinitionExecutor {
                 throw EngineError.notSupported(
                     "renaming a column of a table with index expressions (\(text(item.name)))")
             }
-            try requireNoDependentViews(table.oid, table.name, column: old.bytes, cascade: false)
+            for view in try session.allViews() where view.dependencies.contains(table.oid) {
+                throw EngineError.notSupported("renaming a column of a table that a view reads (\(text(view.name)))")
+            }
             draft.columns[index].name = new.bytes
             try writer.update(draft.descriptor)
         case .view(let view):
@@ -164,7 +166,7 @@ extension DefinitionExecutor {
         let tag = renameTag(change.kind)
         guard let relation = try session.open(change.object.name, mode: .accessExclusive) else {
             if change.ifExists { return tag }
-            throw binder.noRelation(change.object.name)
+            throw missingRelation(change.object.name)
         }
         let schema = try session.requireSchema(change.schema).oid
         try writer.addName(schema: schema, relation.name, relation.oid)
@@ -216,7 +218,7 @@ extension DefinitionExecutor {
         let name = comment.object.name
         switch comment.kind {
         case .table, .view, .index, .sequence:
-            guard let relation = try session.lookup(name) else { throw binder.noRelation(name) }
+            guard let relation = try session.lookup(name) else { throw missingRelation(name) }
             try setComment(relation, value)
         case .column:
             guard name.parts.count >= 2,

@@ -153,10 +153,10 @@ extension DefinitionExecutor {
         let tag = staticBytes("ALTER SEQUENCE")
         guard let relation = try session.lookup(alter.name) else {
             if alter.ifExists {
-                notice(.undefinedTable, "relation \"\(alter.name.text)\" does not exist, skipping")
+                notice("relation \"\(alter.name.text)\" does not exist, skipping")
                 return tag
             }
-            throw binder.noRelation(alter.name)
+            throw missingRelation(alter.name)
         }
         guard case .sequence(let old) = relation else {
             throw EngineError(.wrongObjectType, "\"\(alter.name.name.text)\" is not a sequence")

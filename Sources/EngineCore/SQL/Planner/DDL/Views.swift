@@ -69,19 +69,23 @@ extension DefinitionExecutor {
         }
     }
 
-    /// Views that read the relation stop a change to it. Error 2BP01.
-    func requireNoDependentViews(_ oid: ObjectID, _ name: [UInt8], column: [UInt8]?, cascade: Bool)
-        throws(EngineError)
-    {
-        for view in try session.allViews() where view.dependencies.contains(oid) {
+    /// Views that read the relation stop its columns from going. Error 2BP01.
+    func requireNoDependentViews(_ table: TableDescriptor, dropping column: [UInt8]) throws(EngineError) {
+        for view in try session.allViews() where view.dependencies.contains(table.oid) {
             throw EngineError(
                 "2BP01",
-                column.map {
-                    "cannot change column \(text($0)) of table \(text(name)) because other objects depend on it"
-                }
-                    ?? "cannot drop table \(text(name)) because other objects depend on it",
-                detail: "view \(text(view.name)) depends on table \(text(name))",
+                "cannot drop column \(text(column)) of table \(text(table.name)) because other objects depend on it",
+                detail: "view \(text(view.name)) depends on column \(text(column)) of table \(text(table.name))",
                 hint: "Use DROP ... CASCADE to drop the dependent objects too.")
+        }
+    }
+
+    /// … and from changing their types. Error 0A000.
+    func requireNoDependentViews(_ table: TableDescriptor, retyping column: [UInt8]) throws(EngineError) {
+        for view in try session.allViews() where view.dependencies.contains(table.oid) {
+            throw EngineError(
+                .featureNotSupported, "cannot alter type of a column used by a view or rule",
+                detail: "rule _RETURN on view \(text(view.name)) depends on column \"\(text(column))\"")
         }
     }
 

@@ -108,7 +108,7 @@ extension Logical {
             return aggregate.keys.map { $0.expression }
                 + aggregate.aggregates.map { BoundExpression.aggregate($0.call) }
         case .window(let window):
-            return window.partitionBy + window.orderBy.map { $0.expression }
+            return window.partitionBy + window.orderBy.map { $0.expression } + window.frame.expressions
                 + window.calls.map { BoundExpression.window($0.call) }
         case .distinct(_, let on): return on
         case .sort(_, let keys): return keys.map { $0.expression }
@@ -232,6 +232,7 @@ extension Logical {
         case .window(var window):
             window.partitionBy = try map(window.partitionBy)
             window.orderBy = try map(window.orderBy)
+            try window.frame.replaceExpressions(body)
             for index in window.calls.indices {
                 if case .window(let call) = try body(.window(window.calls[index].call)) {
                     window.calls[index].call = call
@@ -244,6 +245,41 @@ extension Logical {
             return .limit(
                 input, count: count == nil ? nil : try body(count!), offset: offset == nil ? nil : try body(offset!),
                 ties: try map(ties))
+        }
+    }
+}
+
+extension BoundFrame {
+    /// Offsets and the keys of RANGE.
+    package var expressions: [BoundExpression] {
+        var list: [BoundExpression] = []
+        for bound in [start, end] {
+            switch bound {
+            case .preceding(let offset), .following(let offset): list.append(offset)
+            default: break
+            }
+        }
+        if let range { list += [range.key] + (range.start.map { [$0] } ?? []) + (range.end.map { [$0] } ?? []) }
+        return list
+    }
+
+    mutating func replaceExpressions(
+        _ body: (BoundExpression) throws(EngineError) -> BoundExpression
+    ) throws(EngineError) {
+        func replaced(_ bound: Bound) throws(EngineError) -> Bound {
+            switch bound {
+            case .preceding(let offset): return .preceding(try body(offset))
+            case .following(let offset): return .following(try body(offset))
+            default: return bound
+            }
+        }
+        start = try replaced(start)
+        end = try replaced(end)
+        if var keys = range {
+            keys.key = try body(keys.key)
+            if let edge = keys.start { keys.start = try body(edge) }
+            if let edge = keys.end { keys.end = try body(edge) }
+            range = keys
         }
     }
 }

@@ -188,6 +188,12 @@ extension PhysicalPlanner {
         }
         frame.start = try lowered(frame.start)
         frame.end = try lowered(frame.end)
+        if var keys = frame.range {
+            keys.key = try lower(keys.key, child.columns)
+            if let edge = keys.start { keys.start = try lower(edge, child.columns) }
+            if let edge = keys.end { keys.end = try lower(edge, child.columns) }
+            frame.range = keys
+        }
         let columns = child.columns + window.calls.map { $0.column }
         let node = WindowNode(
             child: child.node, partitionBy: try lower(window.partitionBy, child.columns),

@@ -77,7 +77,8 @@ package struct CaseBranch {
     package var result: BoundExpression
 }
 
-/// A resolved call. `position` is the 1-based character position in the query for run-time errors, 0 if none.
+/// A resolved call. `position` is the 1-based character position in the query for the planner's errors, 0 if none.
+/// Run-time errors have no position.
 package struct BoundCall {
     package var function: FunctionEntry
     package var arguments: [BoundExpression]

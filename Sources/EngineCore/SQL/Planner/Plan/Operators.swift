@@ -184,10 +184,18 @@ package struct BoundFrame {
         case following(BoundExpression)
     }
     package enum Exclusion: UInt8, Sendable { case none, currentRow, group, ties }
+    /// What RANGE with offsets compares, over the child's row: the order key, and the keys at which the frame starts and
+    /// ends (nil where that is not by an offset). All of one type, which may hold more than the key's own.
+    package struct RangeKeys {
+        package var key: BoundExpression
+        package var start: BoundExpression?
+        package var end: BoundExpression?
+    }
     package var unit: Unit = .range
     package var start: Bound = .unboundedPreceding
     package var end: Bound = .currentRow
     package var exclusion: Exclusion = .none
+    package var range: RangeKeys?
 }
 
 /// SELECT DISTINCT over all columns, hashed. `sortedKeys` not empty: DISTINCT ON, the child comes sorted by these slots,

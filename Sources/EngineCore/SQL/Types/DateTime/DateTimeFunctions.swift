@@ -357,7 +357,7 @@ extension EvaluationContext {
     /// Microseconds since 2000-01-01 UTC by the wall clock; the statement's start if there is no platform.
     package var clock: Int64 {
         guard let platform else { return statementTimestamp }
-        return platform.wallClock() / 1000 - 946_684_800_000_000
+        return platform.wallClock() - 946_684_800_000_000
     }
 }
 

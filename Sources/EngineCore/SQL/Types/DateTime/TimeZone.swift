@@ -48,8 +48,34 @@ package struct TimeZone: Sendable {
         return TimeZone(name: name.array, abbreviation: [], offset: offset, summer: nil)
     }
 
-    /// The zone that a name, an offset (`+02`, `-3.5`: ISO sign, as SET TIME ZONE reads numbers) or a POSIX specification
-    /// (`EST5EDT,M3.2.0,M11.1.0`: west positive) means; nil if it is not known.
+    /// What the TimeZone parameter may be set to: hours east (`+02`, `-3.5`), or anything that `named` knows.
+    package static func setting(_ text: UnsafeRawBufferPointer) -> TimeZone? {
+        var position = 0
+        let isNegative = text.first == UInt8(ascii: "-")
+        if isNegative || text.first == UInt8(ascii: "+") { position = 1 }
+        var hours = 0.0
+        var scale = 0.0
+        var digits = 0
+        while position < text.count {
+            if text[position] == UInt8(ascii: "."), scale == 0 {
+                scale = 1
+            } else if text[position].isDigit {
+                hours = hours * 10 + Double(text[position] - 0x30)
+                scale *= 10
+                digits += 1
+            } else {
+                return named(text)
+            }
+            position += 1
+        }
+        if scale > 0 { hours /= scale }
+        guard digits > 0, digits < 9, hours < 16 else { return named(text) }
+        let seconds = Int32(hours * 3600)
+        return fixed(isNegative ? -seconds : seconds)
+    }
+
+    /// The zone that a name or a POSIX specification (`EST5EDT,M3.2.0,M11.1.0`, `+03`: west positive) means; nil if it is
+    /// not known.
     package static func named(_ text: UnsafeRawBufferPointer) -> TimeZone? {
         let names: [StaticString] = [
             "utc", "gmt", "z", "zulu", "uct", "universal", "greenwich", "etc/utc", "etc/gmt", "etc/uct", "etc/zulu",
@@ -67,7 +93,12 @@ package struct TimeZone: Sendable {
 
     private static func posix(_ text: UnsafeRawBufferPointer) -> TimeZone? {
         var position = 0
-        guard let abbreviation = readName(text, &position), let west = readTime(text, &position) else { return nil }
+        var abbreviation: [UInt8] = []
+        if text.first != UInt8(ascii: "+"), text.first != UInt8(ascii: "-") {
+            guard let name = readName(text, &position) else { return nil }
+            abbreviation = name
+        }
+        guard let west = readTime(text, &position) else { return nil }
         let offset = Int32(-west)
         guard offset.magnitude <= 15 * 3600 + 59 * 60 + 59 else { return nil }
         if position == text.count {

@@ -57,7 +57,7 @@ enum LikePattern {
             t = resumeText
         }
         while p < pattern.count, pattern[p] == UInt8(ascii: "%") { p += 1 }
-        if p == pattern.count - 1, pattern[p] == UInt8(ascii: "\\") { throw danglingEscape() }
+        // An escape character at the end matters only if there is text for it to match.
         return p == pattern.count
     }
 
