@@ -10,6 +10,8 @@ package final class RowBuffer: @unchecked Sendable {
     package let cells: UnsafeMutablePointer<Cell>
     package let nulls: UnsafeMutablePointer<Bool>
     package let heap = ByteHeap()
+    /// Long strings among the values that the table's `IndexEvaluator` computes.
+    private let computed = ByteHeap()
 
     /// All NULL.
     package init(count: Int) {
@@ -41,6 +43,18 @@ package final class RowBuffer: @unchecked Sendable {
         if physical == .bytes && !cell.bytes.isInline {
             let view = cell.bytes
             cells[column] = Cell(try heap.copy(UnsafeRawBufferPointer(start: view.pointer, count: view.count)))
+        } else {
+            cells[column] = cell
+        }
+        nulls[column] = false
+    }
+    /// Values computed before are forgotten.
+    package func beginComputed() { computed.reset() }
+    /// As `set`, valid until the next `beginComputed`. 53200.
+    package func setComputed(_ column: Int, _ cell: Cell, _ physical: Physical) throws(EngineError) {
+        if physical == .bytes && !cell.bytes.isInline {
+            let view = cell.bytes
+            cells[column] = Cell(try computed.copy(UnsafeRawBufferPointer(start: view.pointer, count: view.count)))
         } else {
             cells[column] = cell
         }

@@ -135,7 +135,7 @@ package struct DatabaseCheck {
         var tableCount = 0
         var problems: [String] = []
         try engine.forEachDatabase { (session, transaction) throws(EngineError) in
-            let access = TableAccess(engine.storage)
+            let access = TableAccess(engine.storage, Planner(session))
             for table in try session.allTables() {
                 tableCount += 1
                 let name = String(decoding: table.name, as: UTF8.self)

@@ -83,7 +83,7 @@ package final class Session {
             throw error
         }
         planner = Planner(catalog)
-        tables = TableAccess(engine.storage)
+        tables = TableAccess(engine.storage, planner)
         catalog.services = self
         evaluation.catalog = catalog
         parameters.assignUser(user)

@@ -42,10 +42,10 @@ package final class Instance {
     }
 
     /// Without a plan: expressions over columns only.
-    init(_ tables: TableAccess, _ evaluation: EvaluationContext) {
+    init(_ tables: TableAccess, _ evaluation: EvaluationContext, capacity: Int = vectorCapacity) {
         self.evaluation = evaluation
         self.tables = tables
-        capacity = vectorCapacity
+        self.capacity = capacity
         commonTablePlans = []
         isCounting = false
         parameters = []

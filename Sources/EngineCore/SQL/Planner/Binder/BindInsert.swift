@@ -148,7 +148,7 @@ extension Binder {
         _ conflict: OnConflict, _ modification: BoundModification, _ alias: Name, _ outer: Scope
     ) throws(EngineError) {
         let table = modification.table
-        modification.arbiters = try arbiters(conflict, table)
+        modification.arbiters = try arbiters(conflict, modification, alias)
         switch conflict.action {
         case .nothing: modification.conflict = .skip
         case .update(let list, let filter):
@@ -178,7 +178,10 @@ extension Binder {
         }
     }
 
-    private func arbiters(_ conflict: OnConflict, _ table: TableDescriptor) throws(EngineError) -> [IndexDescriptor] {
+    private func arbiters(_ conflict: OnConflict, _ modification: BoundModification, _ alias: Name)
+        throws(EngineError) -> [IndexDescriptor]
+    {
+        let table = modification.table
         switch conflict.arbiter {
         case .none: return []
         case .constraint(let name):
@@ -190,33 +193,51 @@ extension Binder {
             throw error(
                 .undefinedObject,
                 "constraint \"\(name.text)\" for table \"\(text(table.name))\" does not exist", at: -1)
-        case .index(let elements, _):
-            var numbers: [Int16] = []
-            for element in elements {
-                guard case .column(let parts) = element.expression.kind, parts.count == 1 else {
-                    throw EngineError.notSupported(
-                        "ON CONFLICT on an expression", position: context.position(conflict.position))
-                }
-                guard let column = table.column(named: parts[0].bytes) else {
-                    throw error(
-                        .undefinedColumn, "column \"\(parts[0].text)\" does not exist",
-                        at: element.expression.position)
-                }
-                numbers.append(column.number)
-            }
-            var found: [IndexDescriptor] = []
-            for index in table.indexes where index.isUnique && index.isPlain {
-                let keys = index.keyColumns.map { $0.number }
-                var isSame = keys.count == numbers.count
-                for number in keys where !numbers.contains(number) { isSame = false }
-                if isSame { found.append(index) }
-            }
-            if found.isEmpty {
-                throw error(
-                    "42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification", at: -1
-                )
-            }
-            return found
+        case .index(let elements, let filter): return try inferred(elements, filter, table, modification, alias)
         }
+    }
+
+    /// The unique indexes with these keys, in any order, whose predicate the clause's implies.
+    private func inferred(
+        _ elements: [IndexElement], _ filter: Expression?, _ table: TableDescriptor,
+        _ modification: BoundModification, _ alias: Name
+    ) throws(EngineError) -> [IndexDescriptor] {
+        let scope = Scope(parent: nil)
+        scope.items = [imageItem(modification.row, table, alias, schema: table.schema)]
+        scope.clause = .index
+        let simplifier = Simplifier(context: context)
+        var wanted: [BoundExpression] = []
+        for element in elements { wanted.append(simplifier.simplify(try bind(element.expression, scope))) }
+        var conditions: [BoundExpression] = []
+        if let filter {
+            let bound = simplifier.simplify(try coerceBoolean(bind(filter, scope), "WHERE", at: filter.position))
+            if case .and(let items) = bound { conditions = items } else { conditions = [bound] }
+        }
+        var found: [IndexDescriptor] = []
+        for index in table.indexes where index.isUnique {
+            var keys: [BoundExpression] = []
+            for key in index.keyColumns {
+                if let source = key.expressionText {
+                    keys.append(simplifier.simplify(try bindIndexText(source, scope, isPredicate: false)))
+                } else if let column = modification.row.columns[Int(key.number) - 1] {
+                    keys.append(context.variable(column))
+                }
+            }
+            let isSame =
+                keys.count == wanted.count
+                && keys.allSatisfy { key in wanted.contains { $0.isSame(as: key) } }
+                && wanted.allSatisfy { item in keys.contains { $0.isSame(as: item) } }
+            if !isSame { continue }
+            if let source = index.predicateText {
+                let predicate = simplifier.simplify(try bindIndexText(source, scope, isPredicate: true))
+                if !Implication(context: context).implies(conditions, predicate) { continue }
+            }
+            found.append(index)
+        }
+        if found.isEmpty {
+            throw error(
+                "42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification", at: -1)
+        }
+        return found
     }
 }

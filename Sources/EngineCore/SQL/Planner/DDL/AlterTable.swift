@@ -230,11 +230,11 @@ extension DefinitionExecutor {
         let gone = change.build.draft.constraints.filter { $0.columns.contains(column.number) }
         change.build.draft.constraints.removeAll { $0.columns.contains(column.number) }
         for constraint in gone where constraint.index != 0 { removeIndex(constraint.index, &change) }
-        for item in change.build.draft.indexes
-        where item.keyColumns.contains(where: { $0.number == column.number })
-            || item.includedColumns.contains(column.number)
-        {
-            removeIndex(item.oid, &change)
+        for item in change.build.draft.indexes {
+            var isGone = item.keyColumns.contains { $0.number == column.number }
+            if item.includedColumns.contains(column.number) { isGone = true }
+            if try reads(item, column.name) { isGone = true }
+            if isGone { removeIndex(item.oid, &change) }
         }
         if column.ownedSequence != 0 { change.droppedSequences.append(column.ownedSequence) }
         change.build.draft.columns[index] = ColumnDescriptor(
@@ -278,6 +278,9 @@ extension DefinitionExecutor {
                 "column \"\(name.text)\" cannot be cast automatically to type \(TypeNames.string(type.oid))",
                 hint:
                     "You might need to specify \"USING \(name.text)::\(TypeNames.string(type.oid))\".")
+        }
+        for item in change.build.draft.indexes where try reads(item, name.bytes) {
+            throw EngineError.notSupported("changing the type of a column in index expressions (\(text(item.name)))")
         }
         change.build.draft.columns[index].type = type
         change.build.draft.columns[index].missingValue = nil

@@ -109,9 +109,11 @@ extension DefinitionExecutor {
             for place in draft.columns.indices where draft.columns[place].isGenerated {
                 draft.columns[place].defaultText = try renamed(draft.columns[place].defaultText, old, new)
             }
-            for item in draft.indexes where !item.isPlain {
-                throw EngineError.notSupported(
-                    "renaming a column of a table with index expressions (\(text(item.name)))")
+            for place in draft.indexes.indices where !draft.indexes[place].isPlain {
+                var keys = draft.indexes[place].keyColumns
+                for key in keys.indices { keys[key].expressionText = try renamed(keys[key].expressionText, old, new) }
+                draft.indexes[place] = draft.indexes[place].changed(
+                    keyColumns: keys, predicateText: .some(try renamed(draft.indexes[place].predicateText, old, new)))
             }
             for view in try session.allViews() where view.dependencies.contains(table.oid) {
                 throw EngineError.notSupported("renaming a column of a table that a view reads (\(text(view.name)))")
@@ -134,6 +136,18 @@ extension DefinitionExecutor {
     private func renamed(_ sql: [UInt8]?, _ old: Name, _ new: Name) throws(EngineError) -> [UInt8]? {
         guard let sql else { return nil }
         return try ColumnRenaming(old: old, new: new).apply(try binder.parseExpression(sql)).sql()
+    }
+
+    /// Whether a key expression or the predicate of the index reads the column.
+    func reads(_ index: IndexDescriptor, _ column: [UInt8]) throws(EngineError) -> Bool {
+        let old = Name(column)
+        let other = Name(column + [0x3F])
+        for sql in index.keyColumns.map({ $0.expressionText }) + [index.predicateText] {
+            guard let sql else { continue }
+            let plain = try binder.parseExpression(sql).sql()
+            if try renamed(sql, old, other) != plain { return true }
+        }
+        return false
     }
 
     private func renameConstraint(_ relation: Relation, _ old: Name, _ new: Name) throws(EngineError) {

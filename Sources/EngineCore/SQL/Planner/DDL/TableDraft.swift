@@ -54,13 +54,14 @@ extension IndexDescriptor {
     /// A copy with some fields changed.
     func changed(
         name: [UInt8]? = nil, treeID: UInt32? = nil, rootPage: UInt64? = nil, keyColumns: [IndexColumn]? = nil,
-        comment: [UInt8]?? = nil
+        predicateText: [UInt8]?? = nil, comment: [UInt8]?? = nil
     ) -> IndexDescriptor {
         IndexDescriptor(
             oid: oid, table: table, name: name ?? self.name, treeID: treeID ?? self.treeID,
             rootPage: rootPage ?? self.rootPage, keyColumns: keyColumns ?? self.keyColumns,
             includedColumns: includedColumns, isUnique: isUnique, isPrimary: isPrimary,
-            nullsNotDistinct: nullsNotDistinct, predicateText: predicateText, comment: comment ?? self.comment,
+            nullsNotDistinct: nullsNotDistinct, predicateText: predicateText ?? self.predicateText,
+            comment: comment ?? self.comment,
             options: options)
     }
 }

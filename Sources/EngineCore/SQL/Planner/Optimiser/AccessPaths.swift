@@ -1,26 +1,8 @@
 // How to read one relation: all of it, or through an index. Conditions come with all of the relation's columns and
 // possibly outside ones (a nested loop's left side): those are constants here.
-//
-// Index conditions: equality on a prefix of the key columns (=, IN, = ANY, IS NULL), then bounds on the next. What an
-// index decides exactly is dropped from the filter.
 
 import Platform
 import SQLTypes
-
-/// What an index can do with the conditions.
-private struct IndexMatch {
-    var prefix: [IndexKeyCondition] = []
-    var lower: IndexBound?
-    var upper: IndexBound?
-    var excludesNulls = false
-    /// Indices of the conditions it decides.
-    var decided: [Int] = []
-    /// The same with the key column on the left, for EXPLAIN.
-    var shown: [BoundExpression] = []
-    var selectivity = 1.0
-    var lookups = 1.0
-    var allEqual = true
-}
 
 extension PhysicalPlanner {
     func planLeaf(_ leaf: Logical, _ conditions: [BoundExpression], _ wish: Wish) throws(EngineError) -> Part {
@@ -116,13 +98,19 @@ extension PhysicalPlanner {
             rows: result, columns: columns)
         var best = Part(node: sequential, columns: columns)
         var bestTotal = effectiveCost(best, wish)
-        for index in table.indexes where index.predicateText == nil {
+        for index in table.indexes {
+            let meaning = try meaning(of: index, node)
+            if !meaning.predicate.isEmpty, !Implication(context: context).implies(conditions, meaning.predicate) {
+                continue
+            }
             for direction in [ScanDirection.forward, .backward] {
                 let ordering = order(of: index, node, direction)
                 let servesOrder = !wish.ordering.isEmpty && satisfies(ordering, wish.ordering)
                 if direction == .backward && !servesOrder { continue }
-                let match = matchIndex(index, node, conditions)
-                if match.decided.isEmpty && !servesOrder && !covers(index, node, columns) { continue }
+                let match = matchIndex(index, meaning, node, conditions)
+                if match.decided.isEmpty && !servesOrder && !covers(index, node, columns) && meaning.predicate.isEmpty {
+                    continue
+                }
                 let part = try indexScan(index, match, direction, node, conditions, columns, result, ordering)
                 let total = effectiveCost(part, wish)
                 if total < bestTotal || (match.allEqual && isPoint(index, match)) {
@@ -234,142 +222,6 @@ extension PhysicalPlanner {
         guard index.isUnique, match.prefix.count == index.keyColumns.count else { return false }
         for condition in match.prefix { if case .equal = condition {} else { return false } }
         return true
-    }
-
-    private func matchIndex(_ index: IndexDescriptor, _ node: GetNode, _ conditions: [BoundExpression]) -> IndexMatch {
-        var match = IndexMatch()
-        let own = ColumnSet(node.outputs)
-        for key in index.keyColumns {
-            guard key.number > 0, let column = node.columns[Int(key.number) - 1] else { break }
-            if let (place, condition, weight) = equality(column, key, conditions, own) {
-                match.prefix.append(condition)
-                match.decided.append(place)
-                match.shown.append(oriented(conditions[place], column))
-                match.selectivity *= estimator.selectivity(conditions[place])
-                match.lookups *= weight
-                if case .equal = condition {} else { match.allEqual = false }
-                continue
-            }
-            bounds(column, conditions, own, &match)
-            match.allEqual = false
-            break
-        }
-        return match
-    }
-
-    private func oriented(_ condition: BoundExpression, _ column: ColumnID) -> BoundExpression {
-        guard let comparison = context.comparison(condition), comparison.left.variableID != column,
-            let flipped = context.commuted(comparison)
-        else { return condition }
-        return .call(flipped.call)
-    }
-
-    /// The other side if the condition is `column op value` with a value known before the scan starts.
-    private func sargable(_ condition: BoundExpression, _ column: ColumnID, _ own: ColumnSet) -> BinaryComparison? {
-        guard let comparison = context.comparison(condition) else { return nil }
-        for side in [comparison, context.commuted(comparison) ?? comparison] {
-            guard side.left.variableID == column, !side.right.columns.intersects(own),
-                !side.right.containsSubquery, side.right.volatility != .volatile
-            else { continue }
-            if let value = keyValue(side.right, context.info(column).type) {
-                var call = side.call
-                call.arguments[1] = value
-                return BinaryComparison(strategy: side.strategy, call: call)
-            }
-        }
-        return nil
-    }
-
-    /// The value in the key column's type; nil if that is not exact (int8 against int4: out of range never matches, so a
-    /// wider constant is narrowed only when it fits).
-    private func keyValue(_ value: BoundExpression, _ type: SQLType) -> BoundExpression? {
-        if value.type.oid == type.oid { return value }
-        let sizes: [TypeOID: Int] = [.int2: 1, .int4: 2, .int8: 3]
-        if let from = sizes[value.type.oid], let to = sizes[type.oid] {
-            guard let path = context.registry.castPath(from: value.type, to: SQLType(type.oid), .assignment),
-                case .function(let entry) = path
-            else { return nil }
-            if from < to {
-                return .cast(
-                    CastExpression(
-                        operand: value, target: SQLType(type.oid), function: entry, isExplicit: false, position: 0))
-            }
-            guard case .constant(let datum, let source) = value, !datum.isNull else { return nil }
-            let wide: Int64 = source.oid == .int8 ? datum.int64 : Int64(datum.int32)
-            if type.oid == .int4, let small = Int32(exactly: wide) { return .constant(Datum(small), SQLType(.int4)) }
-            if type.oid == .int2, let small = Int16(exactly: wide) { return .constant(Datum(small), SQLType(.int2)) }
-            return nil
-        }
-        // Text kinds share their bytes; only bpchar compares differently.
-        let isPlainText = { (oid: TypeOID) in oid == .text || oid == .varchar || oid == .name }
-        if isPlainText(value.type.oid), isPlainText(type.oid) {
-            return .cast(
-                CastExpression(
-                    operand: value, target: SQLType(type.oid), function: nil, isExplicit: false, position: 0))
-        }
-        return nil
-    }
-
-    private func equality(
-        _ column: ColumnID, _ key: IndexColumn, _ conditions: [BoundExpression], _ own: ColumnSet
-    ) -> (Int, IndexKeyCondition, Double)? {
-        var list: (Int, IndexKeyCondition, Double)?
-        for (place, condition) in conditions.enumerated() {
-            if let found = sargable(condition, column, own), found.strategy == 3 {
-                return (place, .equal(found.right), 1)
-            }
-            switch condition {
-            case .inList(let node):
-                guard node.left.variableID == column, context.operators.strategy(of: node.equals.function.oid) == 3
-                else { continue }
-                var values: [BoundExpression] = []
-                for item in node.items {
-                    guard !item.columns.intersects(own), !item.containsSubquery, item.volatility != .volatile,
-                        let value = keyValue(item, context.info(column).type)
-                    else { break }
-                    values.append(value)
-                }
-                if values.count == node.items.count { list = (place, .anyOf(values), Double(values.count)) }
-            case .quantifiedArray(let node):
-                guard node.isEquality, node.left.variableID == column, !node.array.columns.intersects(own),
-                    !node.array.containsSubquery, node.array.volatility != .volatile,
-                    node.array.type.oid.element == context.info(column).type.oid
-                else { continue }
-                list = (place, .anyElement(node.array), 10)
-            case .isNull(let item, false):
-                if item.variableID == column { list = (place, .isNull, 1) }
-            default: continue
-            }
-        }
-        return list
-    }
-
-    private func bounds(
-        _ column: ColumnID, _ conditions: [BoundExpression], _ own: ColumnSet, _ match: inout IndexMatch
-    ) {
-        var used: [BoundExpression] = []
-        for (place, condition) in conditions.enumerated() {
-            if case .isNull(let item, true) = condition, item.variableID == column {
-                match.excludesNulls = true
-                match.decided.append(place)
-                match.shown.append(condition)
-                used.append(condition)
-                continue
-            }
-            guard let found = sargable(condition, column, own), found.strategy != 3 else { continue }
-            switch found.strategy {
-            case 1, 2:
-                if match.upper != nil { continue }
-                match.upper = IndexBound(expression: found.right, isInclusive: found.strategy == 2)
-            default:
-                if match.lower != nil { continue }
-                match.lower = IndexBound(expression: found.right, isInclusive: found.strategy == 4)
-            }
-            match.decided.append(place)
-            match.shown.append(oriented(condition, column))
-            used.append(condition)
-        }
-        if !used.isEmpty { match.selectivity *= estimator.selectivity(used) }
     }
 
     private func indexScan(

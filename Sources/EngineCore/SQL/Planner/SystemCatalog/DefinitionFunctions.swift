@@ -55,7 +55,10 @@ struct DefinitionText {
         return sql
     }
 
-    func index(_ index: IndexDescriptor, _ table: TableDescriptor) throws(EngineError) -> [UInt8] {
+    /// `isPretty`: without the parentheses that only a parser needs.
+    func index(_ index: IndexDescriptor, _ table: TableDescriptor, isPretty: Bool = false) throws(EngineError)
+        -> [UInt8]
+    {
         var out = staticBytes(index.isUnique ? "CREATE UNIQUE INDEX " : "CREATE INDEX ")
         out += QuotedNames.identifier(index.name) + staticBytes(" ON ") + (try tableName(table))
         out += staticBytes(" USING btree (")
@@ -67,7 +70,9 @@ struct DefinitionText {
         out += included(index, table)
         if index.nullsNotDistinct { out += staticBytes(" NULLS NOT DISTINCT") }
         if !index.options.isEmpty { out += staticBytes(" WITH (") + options(index.options) + staticBytes(")") }
-        if let predicate = index.predicateText { out += staticBytes(" WHERE ") + parenthesised(predicate) }
+        if let predicate = index.predicateText {
+            out += staticBytes(" WHERE ") + (isPretty ? predicate : parenthesised(predicate))
+        }
         return out
     }
     private func parenthesised(_ sql: [UInt8]) -> [UInt8] {
@@ -132,7 +137,8 @@ func declareDefinitionFunctions(_ set: CatalogFunctionSet) {
             }
             return Datum(bytes: [])
         }
-        return Datum(bytes: try writer.index(index, table))
+        let isPretty = call.arguments.count == 3 && call.bool(2)
+        return Datum(bytes: try writer.index(index, table, isPretty: isPretty))
     }
     set.add(1643, "pg_get_indexdef", [.oid], .text, "CREATE INDEX statement of an index", index)
     set.add(2507, "pg_get_indexdef", [.oid, .int4, .bool], .text, "Definition of an index or its column", index)
