@@ -8,8 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int dbk_ring_create(dbk_ring **ring, int fallback, unsigned entries, int disk, int wake_event) {
-    return fallback ? fallback_create(ring, disk, wake_event) : uring_create(ring, entries, disk, wake_event);
+int dbk_ring_create(
+    dbk_ring **ring, int fallback, unsigned entries, int disk, int wake_event, uint64_t spin_limit) {
+    if (fallback) return fallback_create(ring, disk, wake_event);
+    return uring_create(ring, entries, disk, wake_event, spin_limit);
 }
 
 void dbk_ring_destroy(dbk_ring *ring) { ring->operations->destroy(ring); }
@@ -52,4 +54,10 @@ void set_stream_options(int stream) {
     int one = 1;
     setsockopt(stream, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(stream, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+    // Within the machine there is no congestion to control: the simplest algorithm costs least, and does not pace.
+    struct sockaddr_in peer;
+    socklen_t length = sizeof peer;
+    if (!getpeername(stream, (struct sockaddr *)&peer, &length) && peer.sin_family == AF_INET &&
+        ntohl(peer.sin_addr.s_addr) >> 24 == 127)
+        setsockopt(stream, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 }

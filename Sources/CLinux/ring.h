@@ -22,7 +22,7 @@ struct dbk_ring {
     const struct ring_operations *operations;
 };
 
-int uring_create(dbk_ring **ring, unsigned entries, int disk, int wake_event);
+int uring_create(dbk_ring **ring, unsigned entries, int disk, int wake_event, uint64_t spin_limit);
 int fallback_create(dbk_ring **ring, int disk, int wake_event);
 // Options of every stream of ours.
 void set_stream_options(int stream);

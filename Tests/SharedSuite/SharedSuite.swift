@@ -18,6 +18,7 @@ package func allCases() -> [SuiteCase] {
     cases += bufferPoolCases()
     cases += storageFaultCases()
     cases += walEngineCases()
+    cases += groupCommitCases()
     cases += btreePageCases()
     cases += btreeCases()
     cases += mvccCases()

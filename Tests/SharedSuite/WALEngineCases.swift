@@ -18,7 +18,6 @@ func walEngineCases() -> [SuiteCase] {
         SuiteCase("log: a block that is not the one its successor followed is damage", brokenChainIsDamage),
         SuiteCase("log: blocks of an earlier boot behind a torn one are not read", earlierBootIsNotRead),
         SuiteCase("log: blocks of an earlier lap end the log, however often the zone wraps", earlierLapEndsTheLog),
-        SuiteCase("log: fibers that commit at once share flushes", commitsShareFlushes),
         SuiteCase("log: a full ring delays appends and loses none", fullRingDelays),
         SuiteCase("log: a full zone stops user records, not the rest, until a checkpoint frees it", fullZoneStopsUsers),
         SuiteCase(bare: "log: a write error stops the log for good and tells everyone", writeErrorStopsTheLog),
@@ -31,7 +30,7 @@ func walEngineCases() -> [SuiteCase] {
 // MARK: A log on the case's disk
 
 /// A log in a zone at 1 MiB of the disk, zeroed at the start.
-private final class LogRig {
+final class LogRig {
     let context: SuiteContext
     let io: BlockIO
     let zone: LogZone
@@ -324,20 +323,6 @@ private func earlierLapEndsTheLog(_ context: SuiteContext) throws(EngineError) {
     context.expectEqual(
         LogBlock.firstLSN(found.tail.nextNumber).rawValue, rig.log.durableLSN.rawValue, "end of the log")
     context.expect(found.tail.cause == .earlierLap, "ended by a block of the lap before")
-}
-
-private func commitsShareFlushes(_ context: SuiteContext) throws(EngineError) {
-    let rig = try LogRig(context, zoneBlocks: 8192)
-    let commits = 32 * 20 * context.coreCount
-    try context.onEveryCore(32) { (core, index) throws(EngineError) in
-        for sequence in 0..<UInt64(20) {
-            let place = rig.append(UInt64(core * 32 + index + 1), sequence, length: 100)
-            try rig.log.waitDurable(place.end)
-        }
-    }
-    try rig.log.close()
-    let flushes = Int(rig.log.statistics.flushCount.load(ordering: .relaxed))
-    context.expect(flushes * 4 < commits, "\(commits) commits took \(flushes) flushes")
 }
 
 private func fullRingDelays(_ context: SuiteContext) throws(EngineError) {

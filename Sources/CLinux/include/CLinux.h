@@ -17,7 +17,9 @@ enum { DBK_READ = 0, DBK_WRITE = 1, DBK_DURABLE_WRITE = 2, DBK_FLUSH = 3 };
 // 0, or why io_uring cannot be used here.
 int dbk_uring_probe(void);
 // A signal of `wake_event` (dbk_event_create) ends the ring's park. By the thread that will use the ring.
-int dbk_ring_create(dbk_ring **ring, int fallback, unsigned entries, int disk, int wake_event);
+// Parks look for completions for up to `spin_limit` nanoseconds before they sleep, while parks are that short.
+int dbk_ring_create(
+    dbk_ring **ring, int fallback, unsigned entries, int disk, int wake_event, uint64_t spin_limit);
 // Cancels what is in flight and waits for it: afterwards no buffer is written any more.
 void dbk_ring_destroy(dbk_ring *ring);
 // The queue functions return 1, or 0 if the queue is full.

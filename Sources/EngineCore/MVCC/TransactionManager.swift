@@ -124,6 +124,7 @@ package final class TransactionManager: @unchecked Sendable {
         slot.pointee.id.store(id, ordering: .releasing)
         worker.pointee.list(transaction.active, firstLSN: log.insertLSN.rawValue, id: id)
         worker.pointee.startedCount += 1
+        log.writerBegan()
         transaction.id = TransactionID(id)
         transaction.slot = slot
         let ending = memory.bindMemory(to: EndingTransaction.self, capacity: 1)
@@ -210,6 +211,7 @@ package final class TransactionManager: @unchecked Sendable {
     private func announce(_ transaction: Transaction, _ ending: EndingPointer) {
         let worker = transaction.worker
         worker.pointee.unlist(transaction.active)
+        log.writerEnded()
         locks.announceEnd(transaction.slot.unsafelyUnwrapped, id: transaction.id.rawValue)
         ending.pointee.isAnnounced = true
         worker.pointee.snapshots.release(transaction.snapshotNode)

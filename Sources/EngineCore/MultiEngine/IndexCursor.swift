@@ -19,6 +19,10 @@ package final class IndexCursor: @unchecked Sendable {
     private var view: ReadView
     private var direction = CursorDirection.forward
     private var isOpen = false
+    private let stored: StoredIndex
+    /// The bounds named one key of a unique index: it has been looked up, which spares copying a leaf.
+    private var isPoint = false
+    private var point = RowCopy()
     private var copy = RowCopy()
     private var decoder: KeyDecoder
 
@@ -26,6 +30,7 @@ package final class IndexCursor: @unchecked Sendable {
         self.table = table
         self.index = index
         tree = table.indexes[index].versions
+        stored = table.definition.indexes[index]
         cursor = Cursor(tree.tree)
         view = ReadView(snapshot: 0, owner: 0, command: 0, slots: table.engine.transactions.slots)
         decoder = KeyDecoder(table.definition.indexes[index])
@@ -54,6 +59,11 @@ package final class IndexCursor: @unchecked Sendable {
         self.direction = direction
         isOpen = !bounds.isEmpty
         if !isOpen { return }
+        isPoint = !isIndexOnly && bounds.isPoint(stored)
+        if isPoint {
+            isOpen = try tree.read(bounds.lower.bytes, view, into: &point)
+            return
+        }
         let low = TreeKey(bounds.lower.bytes)
         let high: TreeKey? = bounds.upper.count == 0 ? nil : TreeKey(bounds.upper.bytes)
         switch direction {
@@ -69,6 +79,10 @@ package final class IndexCursor: @unchecked Sendable {
     /// The next entry that the view sees: its rowid; nil at the end.
     @inline(__always)
     private func nextEntry() throws(EngineError) -> UInt64? {
+        if isPoint {
+            isOpen = false
+            return point.row.baseAddress.unsafelyUnwrapped.big(0, as: UInt64.self)
+        }
         while true {
             guard try direction == .forward ? cursor.next() : cursor.previous() else {
                 isOpen = false
@@ -89,7 +103,7 @@ package final class IndexCursor: @unchecked Sendable {
         sinks.reset()
         Fiber.yieldIfDue()
         var count = 0
-        while count < limit, let rowID = try nextEntry() {
+        while count < limit, isOpen, let rowID = try nextEntry() {
             if isIndexOnly {
                 try decoder.store(cursor.key, rowID: rowID, sinks, at: count)
             } else {

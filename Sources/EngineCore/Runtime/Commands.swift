@@ -125,7 +125,7 @@ extension Session {
             }
             modes.readOnly = flag
         } else {
-            modes.isolation = isolation(
+            modes.isolation = Settings.isolation(
                 try parameters.normalise(value, SettingIndex.transactionIsolation))
         }
         try setModes(modes, false)

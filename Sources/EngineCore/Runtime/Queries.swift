@@ -183,8 +183,8 @@ extension Session {
 
     func prepareContext(_ context: ExecutionContext, _ values: [Datum]) {
         context.parameters = values
-        let timeout = parameters.integer(SettingIndex.statementTimeout)
-        context.deadline = timeout == 0 ? .never : Fiber.now() + .milliseconds(UInt64(timeout))
+        let timeout = parameters.statementTimeout
+        context.deadline = timeout == 0 ? .never : Fiber.now() + .milliseconds(timeout)
     }
 
     func fetch(_ portal: Portal, rowLimit: Int) throws(EngineError) -> CommandTag? {

@@ -140,18 +140,18 @@ package final class Session {
         let now = engine.scheduler.platform.wallClock() - Self.postgresEpoch
         evaluation.statementTimestamp = now
         if !transaction.isActive { start(TransactionModes(), now) }
-        transaction.lockTimeout = .milliseconds(UInt64(parameters.integer(SettingIndex.lockTimeout)))
+        transaction.lockTimeout = .milliseconds(parameters.lockTimeout)
     }
 
     /// 2000-01-01 in microseconds since 1970.
     static let postgresEpoch: Int64 = 946_684_800_000_000
 
     private func start(_ modes: TransactionModes, _ now: Int64) {
-        let isolation = modes.isolation ?? isolation(parameters.values[SettingIndex.defaultIsolation])
-        let isReadOnly = modes.readOnly ?? parameters.bool(SettingIndex.defaultReadOnly)
+        let isolation = modes.isolation ?? parameters.defaultIsolation
+        let isReadOnly = modes.readOnly ?? parameters.defaultIsReadOnly
         evaluation.transactionTimestamp = now
         transaction.begin(Self.level(isolation), readOnly: isReadOnly)
-        showModes(isolation, isReadOnly)
+        parameters.showModes(isolation, isReadOnly: isReadOnly)
     }
 
     /// BEGIN: a block, with modes.
@@ -168,20 +168,10 @@ package final class Session {
     /// Changes the running transaction's modes, before its first snapshot.
     func setModes(_ modes: TransactionModes) {
         guard modes.isolation != nil || modes.readOnly != nil else { return }
-        let isolation = modes.isolation ?? isolation(parameters.values[SettingIndex.transactionIsolation])
-        let isReadOnly = modes.readOnly ?? parameters.bool(SettingIndex.transactionReadOnly)
+        let isolation = modes.isolation ?? parameters.transactionIsolation
+        let isReadOnly = modes.readOnly ?? parameters.transactionIsReadOnly
         transaction.setCharacteristics(Self.level(isolation), readOnly: isReadOnly)
-        showModes(isolation, isReadOnly)
-    }
-
-    private func showModes(_ isolation: SQLSyntax.IsolationLevel, _ isReadOnly: Bool) {
-        switch isolation {
-        case .readUncommitted: parameters.assign(SettingIndex.transactionIsolation, "read uncommitted")
-        case .readCommitted: parameters.assign(SettingIndex.transactionIsolation, "read committed")
-        case .repeatableRead: parameters.assign(SettingIndex.transactionIsolation, "repeatable read")
-        case .serializable: parameters.assign(SettingIndex.transactionIsolation, "serializable")
-        }
-        parameters.assign(SettingIndex.transactionReadOnly, isReadOnly ? "on" : "off")
+        parameters.showModes(isolation, isReadOnly: isReadOnly)
     }
 
     static func level(_ isolation: SQLSyntax.IsolationLevel) -> MVCC.IsolationLevel {
@@ -189,16 +179,6 @@ package final class Session {
         case .readUncommitted, .readCommitted: .readCommitted
         case .repeatableRead: .repeatableRead
         case .serializable: .serializable
-        }
-    }
-
-    func isolation(_ text: [UInt8]) -> SQLSyntax.IsolationLevel {
-        // The words differ in their first and sixth letters: "serializable", "repeatable read", "read (un)committed".
-        switch text.first {
-        case UInt8(ascii: "s"): .serializable
-        case UInt8(ascii: "r") where text.count > 2 && text[2] == UInt8(ascii: "p"): .repeatableRead
-        case UInt8(ascii: "r") where text.count > 5 && text[5] == UInt8(ascii: "u"): .readUncommitted
-        default: .readCommitted
         }
     }
 

@@ -189,6 +189,14 @@ extension Settings {
             evaluation.extraFloatDigits = Int(integer(index))
         case SettingIndex.byteaOutput:
             evaluation.byteaHex = value == [UInt8]("hex".utf8)
+        case SettingIndex.lockTimeout:
+            lockTimeout = UInt64(max(integer(index), 0))
+        case SettingIndex.statementTimeout:
+            statementTimeout = UInt64(max(integer(index), 0))
+        case SettingIndex.defaultIsolation:
+            defaultIsolation = Self.isolation(value)
+        case SettingIndex.defaultReadOnly:
+            defaultIsReadOnly = bool(index)
         default:
             break
         }

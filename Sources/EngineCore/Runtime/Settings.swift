@@ -2,6 +2,7 @@
 // and SET LOCAL ends with the transaction.
 
 import Platform
+import SQLSyntax
 import SQLTypes
 
 package final class Settings {
@@ -21,6 +22,16 @@ package final class Settings {
     }
     /// Changes of the current transaction, oldest first.
     private var changes: [Change] = []
+
+    // What every statement or transaction looks at, parsed once (see `apply`).
+    /// In milliseconds; 0 is none.
+    package internal(set) var lockTimeout: UInt64 = 0
+    package internal(set) var statementTimeout: UInt64 = 0
+    package internal(set) var defaultIsolation = IsolationLevel.readCommitted
+    package internal(set) var defaultIsReadOnly = false
+    /// As `transaction_isolation` and `transaction_read_only` show it.
+    package private(set) var transactionIsolation = IsolationLevel.readCommitted
+    package private(set) var transactionIsReadOnly = false
 
     /// Kept in step with the parameters that evaluation depends on.
     package let evaluation: EvaluationContext
@@ -128,6 +139,34 @@ package final class Settings {
     /// Sets a parameter that follows the session's state, outside the rules of transactions.
     package func assign(_ index: Int, _ value: StaticString) {
         store(index, [UInt8](UnsafeRawBufferPointer(start: value.utf8Start, count: value.utf8CodeUnitCount)))
+    }
+
+    /// What SHOW says of the running transaction. Costs two comparisons when nothing changes.
+    package func showModes(_ isolation: IsolationLevel, isReadOnly: Bool) {
+        if isolation != transactionIsolation {
+            transactionIsolation = isolation
+            switch isolation {
+            case .readUncommitted: assign(SettingIndex.transactionIsolation, "read uncommitted")
+            case .readCommitted: assign(SettingIndex.transactionIsolation, "read committed")
+            case .repeatableRead: assign(SettingIndex.transactionIsolation, "repeatable read")
+            case .serializable: assign(SettingIndex.transactionIsolation, "serializable")
+            }
+        }
+        if isReadOnly != transactionIsReadOnly {
+            transactionIsReadOnly = isReadOnly
+            assign(SettingIndex.transactionReadOnly, isReadOnly ? "on" : "off")
+        }
+    }
+
+    /// An isolation level as it is written in a setting.
+    static func isolation(_ text: [UInt8]) -> IsolationLevel {
+        // The words differ in their first and sixth letters: "serializable", "repeatable read", "read (un)committed".
+        switch text.first {
+        case UInt8(ascii: "s"): .serializable
+        case UInt8(ascii: "r") where text.count > 2 && text[2] == UInt8(ascii: "p"): .repeatableRead
+        case UInt8(ascii: "r") where text.count > 5 && text[5] == UInt8(ascii: "u"): .readUncommitted
+        default: .readCommitted
+        }
     }
 
     package func assignUser(_ name: [UInt8]) {

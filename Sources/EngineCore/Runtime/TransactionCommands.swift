@@ -80,8 +80,8 @@ extension Session {
             return CommandTag(commits ? "COMMIT" : "ROLLBACK")
         }
         var modes = TransactionModes()
-        modes.isolation = isolation(parameters.values[SettingIndex.transactionIsolation])
-        modes.readOnly = parameters.bool(SettingIndex.transactionReadOnly)
+        modes.isolation = parameters.transactionIsolation
+        modes.readOnly = parameters.transactionIsReadOnly
         let succeeds = commits && block == .open
         if succeeds {
             try commit()

@@ -56,6 +56,8 @@ struct LogPositions: ~Copyable {
     /// Flush number of the oldest flight that is not yet part of `durable`; of the next flight.
     let flightHead = Atomic<UInt64>(0)
     let flightTail = Atomic<UInt64>(0)
+    /// Waiters whose flights are in the air; a hint.
+    let flyingCount = Atomic<Int>(0)
     let isSealing = Atomic<Bool>(false)
 }
 

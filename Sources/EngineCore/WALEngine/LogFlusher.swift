@@ -22,6 +22,8 @@ import Synchronization
 struct LogFlight: ~Copyable {
     /// LSN of a block boundary.
     var end: UInt64 = 0
+    /// About how many fibers waited for it when it was sealed.
+    var waiterCount = 0
     let isDone = Atomic<Bool>(false)
 }
 
@@ -35,6 +37,8 @@ struct SealedRun {
 /// Counts since the log was opened; written by sealers, read by anyone.
 package final class LogStatistics: Sendable {
     package let flushCount = Atomic<UInt64>(0)
+    /// Of these, started while another was in the air.
+    package let overlapCount = Atomic<UInt64>(0)
     package let blockCount = Atomic<UInt64>(0)
     /// Payload bytes left empty because a partly filled block was sealed.
     package let paddingByteCount = Atomic<UInt64>(0)
@@ -47,8 +51,11 @@ extension Log {
     static let flushersPerWorker = maxFlights
     /// Flights in the air at once. Measured on a virtual disk of 8 k durable writes/s at depth one: a second flight takes
     /// two committers from 4.7 k to 13.5 k commits/s and the median of 32 from 261 to 227 µs; further ones make flushes
-    /// smaller, and a flush costs 40 µs of CPU however long it is.
+    /// smaller, and a flush costs 40 µs of CPU however long it is. For the same reason the second waits until it is
+    /// worth its cost: see `isOverlapWorthwhile`.
     static let maxFlights = 2
+    /// The share of those who may commit soon that a second flight must serve.
+    static let overlapShare = 4
 
     // MARK: Opening and closing
 
@@ -130,6 +137,7 @@ extension Log {
         var waiter = LogWaiter(lsn: lsn, fiber: Fiber.current)
         withUnsafeMutablePointer(to: &waiter) { node in
             worker.pointee.waiters.insert(node)
+            worker.pointee.count(worker.pointee.waitingCount, 1)
             worker.pointee.publishWaiting()
             request(lsn)
             while positions.pointee.durable.load(ordering: .sequentiallyConsistent) < lsn, isOpen { Fiber.park() }
@@ -137,6 +145,7 @@ extension Log {
                 worker.pointee.waiters.remove(node)
                 worker.pointee.publishWaiting()
             }
+            worker.pointee.count(worker.pointee.waitingCount, -1)
         }
     }
 
@@ -184,10 +193,51 @@ extension Log {
             positions.pointee.requested.load(ordering: .sequentiallyConsistent) > sealed
             || positions.pointee.insert.load(ordering: .relaxed) &- sealed >= streamByteCount
         if !isWanted || positions.pointee.isSealing.load(ordering: .sequentiallyConsistent) { return false }
-        return flightsInFlight < UInt64(Self.maxFlights)
+        return hasFreeFlight
     }
 
-    private var flightsInFlight: UInt64 {
+    /// True if nothing is in the air, or another flight may join what is. False is safe at any time but when nothing is in
+    /// the air: a fiber that has landed a flight looks again.
+    var hasFreeFlight: Bool {
+        switch flightsInFlight {
+        case 0: true
+        case ..<UInt64(Self.maxFlights): isOverlapWorthwhile
+        default: false
+        }
+    }
+
+    /// True if a flight that starts now, beside one in the air, would serve at least one in `overlapShare` of the
+    /// transactions that have written and not ended: with few, nobody waits for somebody else's flush; with many, who
+    /// waits for the landing shares a flush with more of the others. PostgreSQL's commit_siblings is a cousin.
+    private var isOverlapWorthwhile: Bool {
+        let unsealed =
+            positions.pointee.insert.load(ordering: .relaxed)
+            &- positions.pointee.sealedEnd.load(ordering: .relaxed)
+        if unsealed >= streamByteCount { return true }
+        var writers = 0
+        for core in 0..<scheduler.workerCount { writers += worker(core).pointee.writerCount.load(ordering: .relaxed) }
+        return groundedCount * Self.overlapShare >= writers
+    }
+
+    /// About how many fibers wait for what is not yet in the air.
+    var groundedCount: Int {
+        var waiting = -positions.pointee.flyingCount.load(ordering: .relaxed)
+        for core in 0..<scheduler.workerCount { waiting += worker(core).pointee.waitingCount.load(ordering: .relaxed) }
+        return max(waiting, 0)
+    }
+
+    /// A transaction of this worker has written for the first time, and will wait for the log if it commits.
+    @inline(__always) package func writerBegan() {
+        let worker = self.worker(Fiber.core)
+        worker.pointee.count(worker.pointee.writerCount, 1)
+    }
+    /// It has ended, on the same worker.
+    @inline(__always) package func writerEnded() {
+        let worker = self.worker(Fiber.core)
+        worker.pointee.count(worker.pointee.writerCount, -1)
+    }
+
+    var flightsInFlight: UInt64 {
         positions.pointee.flightTail.load(ordering: .sequentiallyConsistent)
             &- positions.pointee.flightHead.load(ordering: .sequentiallyConsistent)
     }
@@ -259,9 +309,13 @@ extension Log {
             // Read before the exchange, after which the slot may be reused, and meant only if the exchange succeeds: until
             // then it may belong to a later flight.
             let end = oldest.pointee.end
+            let waiterCount = oldest.pointee.waiterCount
             let (moved, _) = positions.pointee.flightHead.compareExchange(
                 expected: head, desired: head + 1, ordering: .sequentiallyConsistent)
-            if moved { positions.pointee.durable.max(end, ordering: .sequentiallyConsistent) }
+            if moved {
+                positions.pointee.durable.max(end, ordering: .sequentiallyConsistent)
+                positions.pointee.flyingCount.subtract(waiterCount, ordering: .relaxed)
+            }
         }
     }
 

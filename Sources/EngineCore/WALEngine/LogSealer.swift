@@ -21,9 +21,7 @@ extension Log {
         defer { positions.pointee.isSealing.store(false, ordering: .sequentiallyConsistent) }
 
         let flight = positions.pointee.flightTail.load(ordering: .relaxed)
-        if flight &- positions.pointee.flightHead.load(ordering: .sequentiallyConsistent) >= UInt64(Self.maxFlights) {
-            return nil
-        }
+        if !hasFreeFlight { return nil }
         let start = positions.pointee.sealedEnd.load(ordering: .relaxed)
         let (end, lastUsed) = chooseEnd(from: start)
         if end == start { return nil }
@@ -31,8 +29,11 @@ extension Log {
         let firstNumber = start / UInt64(LogBlock.payloadByteCount)
         let blockCount = Int((end - start) / UInt64(LogBlock.payloadByteCount))
         sealBlocks(firstNumber, blockCount, lastUsed: lastUsed)
+        if flightsInFlight > 0 { statistics.overlapCount.add(1, ordering: .relaxed) }
         let slot = flightSlot(flight)
         slot.pointee.end = end
+        slot.pointee.waiterCount = groundedCount
+        positions.pointee.flyingCount.add(slot.pointee.waiterCount, ordering: .relaxed)
         slot.pointee.isDone.store(false, ordering: .sequentiallyConsistent)
         positions.pointee.sealedEnd.store(end, ordering: .sequentiallyConsistent)
         positions.pointee.flightTail.store(flight + 1, ordering: .sequentiallyConsistent)

@@ -1,6 +1,6 @@
 // What the log keeps per worker: where the worker is inserting, and which of its fibers wait for which LSN.
 //
-// Only `insertingFrom` and `firstWaiting` are seen by other workers; everything else belongs to the worker's own fibers,
+// Only the atomics are seen by other workers, and written by this one alone; everything else belongs to the worker's own fibers,
 // which switch only when they park, and so needs no lock.
 
 import Fibers
@@ -64,6 +64,10 @@ struct LogWorker: ~Copyable {
     private let padding: InlineArray<15, UInt64> = .init(repeating: 0)
     /// LSN of the first waiter; `.max` if there is none. Written by the worker, read by whoever completes a flush.
     let firstWaiting = Atomic<UInt64>(.max)
+    /// How many of this worker's fibers wait, and how many of its transactions have written and not ended. Written by the
+    /// worker; others read them as hints.
+    let waitingCount = Atomic<Int>(0)
+    let writerCount = Atomic<Int>(0)
     var waiters = LogWaiterList()
     /// Stalled appends in the order of their start.
     var firstStalled: UnsafeMutablePointer<StalledAppend>?
@@ -79,6 +83,10 @@ struct LogWorker: ~Copyable {
     /// record finished before.
     @inline(__always) func publishInserting() {
         insertingFrom.store(firstStalled?.pointee.start ?? .max, ordering: .releasing)
+    }
+
+    @inline(__always) func count(_ counter: borrowing Atomic<Int>, _ change: Int) {
+        counter.store(counter.load(ordering: .relaxed) + change, ordering: .relaxed)
     }
 
     /// Sequentially consistent, see `Log.wait`.
