@@ -19,118 +19,8 @@ func recoveryCases() -> [SuiteCase] {
         SuiteCase("recovery: a crash anywhere inside recovery changes nothing", crashInsideRecovery),
         SuiteCase("recovery: what a savepoint took back is not taken back twice", savepointIsNotUndoneTwice),
         SuiteCase("recovery: checkpoints bound the log that is read, and free a small zone", checkpointsBoundRedo),
-        SuiteCase("recovery: an open transaction that pins the log gets no one stuck", openTransactionPinsTheLog),
         SuiteCase("recovery: a damaged page that redo needs is reported, not served", damagedPageIsReported),
     ]
-}
-
-// MARK: An engine that can crash
-
-/// Everything from the device up to transactions, on the case's disk, with one table.
-private final class CrashRig {
-    let context: SuiteContext
-    let io: BlockIO
-    private(set) var superblock: SuperblockStore
-    private(set) var log: Log! = nil
-    private(set) var pool: BufferPool! = nil
-    private(set) var manager: TransactionManager! = nil
-    private(set) var checkpointer: Checkpointer! = nil
-    private(set) var table: VersionedTree! = nil
-    private(set) var allocator: PageAllocator! = nil
-    private(set) var report = RecoveryReport()
-    let frameCount: Int
-    private var root = PageID.none
-
-    init(_ context: SuiteContext, walByteCount: UInt64, frameCount: Int = 2048) throws(EngineError) {
-        self.context = context
-        self.frameCount = frameCount
-        io = BlockIO(scheduler: context.scheduler)
-        let options = LayoutOptions(walByteCount: walByteCount)
-        superblock = try Formatter.format(io: io, platform: context.platform, options: options, overwrite: true)
-        try formatMap()
-        try open()
-        root = try BTree.create(pool: pool, log: log, allocator: allocator, treeID: TreeID(1))
-        try log.waitDurable(log.insertLSN)
-        makeTable()
-    }
-
-    private var geometry: ExtentGeometry {
-        let layout = superblock.current.layout
-        return ExtentGeometry(firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.dataPageCount)
-    }
-
-    private func formatMap() throws(EngineError) {
-        let page = UnsafeMutableRawPointer.allocate(byteCount: pageSize, alignment: pageSize)
-        defer { page.deallocate() }
-        for index in 0..<geometry.mapPageCount {
-            page.initializeMemory(as: UInt8.self, repeating: 0, count: pageSize)
-            PageAllocator.formatMapPage(index, geometry, into: page)
-            superblock.current.pageChecksum.set(page)
-            try io.write(
-                from: page, offset: (geometry.firstMapPage.rawValue + UInt64(index)) * UInt64(pageSize),
-                byteCount: pageSize, class: .writeback)
-        }
-    }
-
-    /// Starts the engine on what the device holds.
-    func open() throws(EngineError) {
-        superblock = try SuperblockStore.open(io: io, platform: context.platform)
-        let current = superblock.current
-        _ = try DoubleWrite.recover(io: io, superblock: current, platform: context.platform)
-        log = try Log(
-            scheduler: context.scheduler, io: io,
-            zone: LogZone(offset: current.layout.walOffset, byteCount: current.layout.walByteCount),
-            ringByteCount: 256 << 10)
-        pool = try BufferPool(
-            scheduler: context.scheduler, io: io, log: log, layout: current.layout, checksum: current.pageChecksum,
-            frameCount: frameCount)
-        try pool.start()
-        var recovery = Recovery(superblock: superblock, pool: pool, log: log)
-        do throws(EngineError) {
-            (report, allocator) = try recovery.run()
-        } catch {
-            pool.stop()
-            throw error
-        }
-        manager = try TransactionManager(
-            scheduler: context.scheduler, log: log, bootCount: superblock.current.bootCount)
-        try manager.start()
-        checkpointer = Checkpointer(log: log, pool: pool, superblock: superblock, transactions: manager)
-        try checkpointer.start()
-        if root != .none { makeTable() }
-    }
-
-    private func makeTable() {
-        table = VersionedTree(
-            BTree(pool: pool, log: log, allocator: allocator, treeID: TreeID(1), root: root), manager, isTable: true)
-    }
-
-    /// The engine is gone from one moment to the next: nothing more reaches the device but what is on its way.
-    func crash() {
-        log.halt(EngineError(.adminShutdown, "power failure"))
-        checkpointer.stop()
-        manager.stop()
-        pool.stop()
-    }
-
-    func shutDown() throws(EngineError) {
-        manager.stop()
-        try checkpointer.shutDown()
-        pool.stop()
-    }
-
-    func session() throws(EngineError) -> Session { Session(try manager.makeTransaction()) }
-
-    /// Every key and value that a new transaction sees.
-    func contents(_ keys: Range<UInt64>) throws(EngineError) -> [UInt64: UInt64] {
-        let session = try self.session()
-        session.begin()
-        var found: [UInt64: UInt64] = [:]
-        for key in keys { found[key] = try session.get(table, key) }
-        try session.commit()
-        session.close()
-        return found
-    }
 }
 
 /// One session's history, all of it following from its number: transaction `n` writes a few of its own keys.
@@ -224,9 +114,6 @@ private func runSessions(
         }
     }
 }
-
-/// A session that a crash cut off is never ended.
-private func abandon(_ session: Session) { _ = Unmanaged.passRetained(session) }
 
 /// Compares with what the sessions know; takes over what the crash decided.
 private func check(_ rig: CrashRig, _ outcomes: UnsafeMutablePointer<Outcome>, _ count: Int) throws(EngineError) {
@@ -441,44 +328,6 @@ private func checkpointsBoundRedo(_ context: SuiteContext) throws(EngineError) {
         for turn in UInt64(1450)..<1500 { context.expectEqual(found[number * 1000 + turn % 50] ?? 0, turn, "row") }
     }
     rig.crash()
-}
-
-private func openTransactionPinsTheLog(_ context: SuiteContext) throws(EngineError) {
-    let rig = try CrashRig(context, walByteCount: 1 << 20)
-    let pinning = try rig.session()
-    pinning.begin()
-    _ = try pinning.insert(rig.table, 1, 1)
-    let busy = try rig.session()
-    var refusal: EngineError?
-    do throws(EngineError) {
-        for turn in 0..<UInt64(20_000) {
-            busy.begin()
-            _ = try busy.insert(rig.table, 100 + turn, turn, length: 300)
-            try busy.commit()
-        }
-    } catch {
-        refusal = error
-        try busy.rollback()
-    }
-    context.expect(refusal?.state == .diskFull, "refused with 53100, got \(refusal?.message ?? "nothing")")
-    // The pinning transaction can roll back, and then there is room again.
-    try pinning.rollback()
-    var tries = 0
-    while true {
-        do throws(EngineError) {
-            busy.begin()
-            _ = try busy.insert(rig.table, 50_000, 1, length: 300)
-            try busy.commit()
-            break
-        } catch {
-            try busy.rollback()
-            tries += 1
-            if tries > 200 { throw error }
-            Fiber.sleep(.milliseconds(10))
-        }
-    }
-    context.expectEqual(try rig.contents(1..<2).count, 0, "rows of the pinning transaction")
-    try rig.shutDown()
 }
 
 private func damagedPageIsReported(_ context: SuiteContext) throws(EngineError) {

@@ -26,6 +26,7 @@ package func allCases() -> [SuiteCase] {
     cases += lockCases()
     cases += multiEngineCases()
     cases += recoveryCases()
+    cases += logOverflowCases()
     cases += typesCases()
     cases += syntaxCases()
     cases += sqlCases()

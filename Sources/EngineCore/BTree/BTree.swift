@@ -57,8 +57,10 @@ package final class BTree: @unchecked Sendable {
         var change = StructureChange(pool: pool.view, log: log)
         do throws(EngineError) {
             while true {
-                try change.latchNew(page)
+                // Who holds a page does not wait for the zone: a checkpoint may want to write what the page was before.
                 try log.ensureRoom(1024)
+                try change.latchNew(page)
+                try log.ensureRoom(1024, for: .system)
                 let tokens = try allocator.readMapPages(of: page)
                 if allocator.latch(tokens, &change) {
                     var record = log.makeRecord(.system)

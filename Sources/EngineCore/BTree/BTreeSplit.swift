@@ -72,8 +72,10 @@ extension BTree {
         let reservation = try allocator.reserve(for: treeID, near: path.page)
         var change = StructureChange(pool: pool, log: log)
         do throws(EngineError) {
+            // A checkpoint may want to write what the page was before, so who holds it does not wait for the zone.
+            try log.ensureRoom(Self.splitRecordByteCount, for: room)
             try change.latchNew(reservation.page)
-            let (isLatched, tokens) = try latch(path, reservation, &change, room)
+            let (isLatched, tokens) = try latch(path, reservation, &change)
             var outcome = SplitOutcome.retry
             if isLatched {
                 outcome = try splitLatched(path, need, reservation, tokens, &change)
@@ -90,9 +92,9 @@ extension BTree {
     }
 
     private func latch(
-        _ path: Path, _ reservation: PageReservation, _ change: inout StructureChange, _ room: LogRoom
+        _ path: Path, _ reservation: PageReservation, _ change: inout StructureChange
     ) throws(EngineError) -> (Bool, MapTokens) {
-        try log.ensureRoom(Self.splitRecordByteCount, for: room)
+        try log.ensureRoom(Self.splitRecordByteCount, for: .system)
         let tokens = try allocator.readMapPages(of: reservation.page)
         let isLatched =
             (path.isRoot || change.latch(path.parent, path.parentToken)) && change.latch(path.page, path.token)

@@ -269,8 +269,10 @@ extension BTree {
         var change = StructureChange(pool: pool, log: log)
         do throws(EngineError) {
             while true {
-                try change.latchNew(reservation.page)
+                // Who holds a page does not wait for the zone: a checkpoint may want to write what the page was before.
                 try log.ensureRoom(Self.imageRecordByteCount)
+                try change.latchNew(reservation.page)
+                try log.ensureRoom(Self.imageRecordByteCount, for: .system)
                 let tokens = try allocator.readMapPages(of: reservation.page)
                 if allocator.latch(tokens, &change) {
                     var record = log.makeRecord(.system)

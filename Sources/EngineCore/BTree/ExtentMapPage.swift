@@ -25,8 +25,10 @@ struct ExtentMapPage {
     static let extentsPerPage = 15
     static let pagesPerExtent = 1024
     static let entryByteCount = 264
-    /// No tree has this number.
+    /// No tree has these numbers.
     static let sharedOwner = TreeID(UInt32.max)
+    /// Only in memory: the extent is the log's, see LogExtents.swift.
+    static let logOwner = TreeID(UInt32.max - 1)
 
     init(_ base: UnsafeMutableRawPointer) { self.base = base }
 

@@ -25,6 +25,8 @@ struct FreeSpace {
     private(set) var freePageCount: Int
     /// No free extent lies before this one.
     private var firstFreeExtent = 0
+    /// No free extent lies behind this one.
+    private var lastFreeExtent: Int
     private(set) var sharedExtents: [Int] = []
     private(set) var trees: [UInt32: TreeSpace] = [:]
 
@@ -42,6 +44,7 @@ struct FreeSpace {
         owners = .allocate(capacity: count)
         owners.initialize(repeating: .none, count: count)
         freeExtentCount = geometry.extentCount
+        lastFreeExtent = geometry.extentCount - 1
         freePageCount = 0
         for extent in 0..<geometry.extentCount { clear(extent) }
     }
@@ -132,6 +135,27 @@ struct FreeSpace {
         owners[extent] = .none
         freeExtentCount += 1
         firstFreeExtent = min(firstFreeExtent, extent)
+        lastFreeExtent = max(lastFreeExtent, extent)
+    }
+
+    // MARK: The log's extents
+
+    /// Takes the last free extent, or `wanted` if it is free.
+    mutating func takeForLog(_ wanted: Int? = nil) -> Int? {
+        if freeExtentCount == 0 { return nil }
+        while owners[lastFreeExtent] != .none { lastFreeExtent -= 1 }
+        let extent = wanted ?? lastFreeExtent
+        if owners[extent] != .none { return nil }
+        owners[extent] = ExtentMapPage.logOwner
+        freeExtentCount -= 1
+        freePageCount -= Int(freeCounts[extent])
+        return extent
+    }
+
+    mutating func giveBackFromLog(_ extent: Int) {
+        precondition(owners[extent] == ExtentMapPage.logOwner, "the extent is not the log's")
+        freePageCount += Int(freeCounts[extent])
+        release(extent)
     }
 
     /// Takes the tree off the books; its own extents become free when `giveBackExtent` is called for each.

@@ -204,8 +204,10 @@ extension BTree {
         }
         var change = StructureChange(pool: pool, log: log)
         do throws(EngineError) {
-            for index in first..<end { try change.latchNew(reservations[index].page) }
+            // Who holds a page does not wait for the zone: a checkpoint may want to write what the page was before.
             try log.ensureRoom((end - first) * imageByteCount + 512)
+            for index in first..<end { try change.latchNew(reservations[index].page) }
+            try log.ensureRoom((end - first) * imageByteCount + 512, for: .system)
             let tokens = try allocator.readMapPages(of: reservations[first].page)
             if !allocator.latch(tokens, &change) {
                 change.abandon()

@@ -28,8 +28,8 @@ package final class PageAllocator: @unchecked Sendable {
     package let geometry: ExtentGeometry
     /// Protects `space`. Held for a few dozen instructions, and across one log record while a shared extent is made; never
     /// taken by a fiber that holds a page latched.
-    private let mutex = FiberMutex()
-    private var space: FreeSpace
+    let mutex = FiberMutex()
+    var space: FreeSpace
     /// Chains that were suspect when the map was read.
     package private(set) var suspects: [PageID] = []
 

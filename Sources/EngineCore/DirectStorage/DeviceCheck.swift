@@ -37,10 +37,11 @@ package enum DeviceCheck {
     /// Verifies checksum and number of the data pages in `pages`, in large reads of the class for scans. `progress` is
     /// called after each of them with the next page; it may stop the check by returning false. A range that the device
     /// cannot read is read again page by page, to name the pages. The database must not be running: pages being written
-    /// would look torn.
+    /// would look torn. What is found in a page that is not in use means nothing: a crash may have torn it.
     package static func pages(
         _ pages: Range<UInt64>, of superblock: Superblock, io: BlockIO, platform: any Platform,
-        into report: inout Report, progress: (PageID) -> Bool = { _ in true }
+        into report: inout Report, isInUse: (PageID) -> Bool = { _ in true },
+        progress: (PageID) -> Bool = { _ in true }
     ) throws(EngineError) {
         let stretch = max(1, min(io.geometry.maxTransferByteCount, 1 << 20) / pageSize)
         guard let memory = platform.allocate(byteCount: stretch * pageSize, node: 0, huge: false) else {
@@ -55,10 +56,10 @@ package enum DeviceCheck {
                 try io.read(
                     into: memory, offset: next * UInt64(pageSize), byteCount: count * pageSize, class: .scan)
                 for index in 0..<count {
-                    judge(memory + index * pageSize, PageID(next + UInt64(index)), superblock, &report)
+                    judge(memory + index * pageSize, PageID(next + UInt64(index)), superblock, &report, isInUse)
                 }
             } catch {
-                readSingly(next, count, memory, superblock, io, &report)
+                readSingly(next, count, memory, superblock, io, &report, isInUse)
             }
             next += UInt64(count)
             if !progress(PageID(next)) { return }
@@ -67,25 +68,26 @@ package enum DeviceCheck {
 
     private static func readSingly(
         _ first: UInt64, _ count: Int, _ memory: UnsafeMutableRawPointer, _ superblock: Superblock, _ io: BlockIO,
-        _ report: inout Report
+        _ report: inout Report, _ isInUse: (PageID) -> Bool
     ) {
         for page in first..<first + UInt64(count) {
             do throws(EngineError) {
                 try io.read(into: memory, offset: page * UInt64(pageSize), byteCount: pageSize, class: .scan)
-                judge(memory, PageID(page), superblock, &report)
+                judge(memory, PageID(page), superblock, &report, isInUse)
             } catch {
-                note(.unreadable, PageID(page), &report)
+                if isInUse(PageID(page)) { note(.unreadable, PageID(page), &report) }
             }
         }
     }
 
     private static func judge(
-        _ bytes: UnsafeRawPointer, _ page: PageID, _ superblock: Superblock, _ report: inout Report
+        _ bytes: UnsafeRawPointer, _ page: PageID, _ superblock: Superblock, _ report: inout Report,
+        _ isInUse: (PageID) -> Bool
     ) {
         switch superblock.pageChecksum.defect(of: bytes, expected: page) {
         case nil: report.soundPageCount += 1
         case .neverWritten: report.unwrittenPageCount += 1
-        case .some(let defect): note(defect, page, &report)
+        case .some(let defect): if isInUse(page) { note(defect, page, &report) }
         }
     }
 

@@ -3,7 +3,7 @@
 //   0  checksum  u32   CRC32C of bytes 4..<4096, seeded with the device's own seed
 //   4  type      u8    PageType
 //   5  flags     u8    the type's own
-//   6            u16   zero
+//   6            u16   zero; of a log block the length of its payload
 //   8  page id   u64   where the page belongs: tells misdirected reads and writes
 //  16  page LSN  u64   end LSN of the last record that changed the page; redo skips records up to it
 //  24  tree id   u32   the tree that owns the page; 0 for none
@@ -30,6 +30,8 @@ package enum PageType: UInt8, Sendable {
     case overflow = 5
     /// Was used and is free again.
     case free = 6
+    /// A log block that has left the log zone.
+    case logBlock = 7
 }
 
 package enum PageHeader {

@@ -12,7 +12,8 @@
 //   64  layout           7 × u64, see DiskLayout
 //  120  checkpoint       LSN, redo LSN, undo LSN: 3 × u64
 //  144  roots            8 × u64: for the floors above (catalog tree, …)
-//  208  zeros
+//  208  checkpoint       analysis LSN, table LSN: 2 × u64
+//  224  zeros
 //
 // Bytes 0 to 24 mean the same in every version, so that an unknown version can be told from damage.
 
@@ -51,11 +52,24 @@ package struct Superblock: Equatable, Sendable {
         package var redoLSN = LSN.zero
         /// Every transaction that was running has its first record at or after this.
         package var undoLSN = LSN.zero
-        package init(checkpointLSN: LSN = .zero, redoLSN: LSN = .zero, undoLSN: LSN = .zero) {
+        /// Recovery reads the log from here, and the zone holds it from here on. Zero: from the lesser of the two above.
+        package var analysisLSN = LSN.zero
+        /// The log record that says which transactions were running at `analysisLSN`, and where the blocks before it lie that
+        /// hold what these have to undo. Zero: none was running, and there are no such blocks.
+        package var tableLSN = LSN.zero
+        package init(
+            checkpointLSN: LSN = .zero, redoLSN: LSN = .zero, undoLSN: LSN = .zero, analysisLSN: LSN = .zero,
+            tableLSN: LSN = .zero
+        ) {
             self.checkpointLSN = checkpointLSN
             self.redoLSN = redoLSN
             self.undoLSN = undoLSN
+            self.analysisLSN = analysisLSN
+            self.tableLSN = tableLSN
         }
+
+        /// Where reading the log begins.
+        package var startLSN: LSN { tableLSN == .zero ? max(analysisLSN, min(redoLSN, undoLSN)) : analysisLSN }
     }
 
     /// Eight numbers for the floors above: root pages, counters. What each slot means is theirs.
@@ -108,6 +122,8 @@ package struct Superblock: Equatable, Sendable {
         block.setLittle(128, checkpoint.redoLSN.rawValue)
         block.setLittle(136, checkpoint.undoLSN.rawValue)
         for index in 0..<Roots.count { block.setLittle(144 + index * 8, roots[index]) }
+        block.setLittle(208, checkpoint.analysisLSN.rawValue)
+        block.setLittle(216, checkpoint.tableLSN.rawValue)
         let checksum = Self.checksum(block)
         block.setLittle(0, checksum)
         return checksum
@@ -128,7 +144,8 @@ package struct Superblock: Equatable, Sendable {
             extentCount: block.little(112, as: UInt64.self))
         checkpoint = Checkpoint(
             checkpointLSN: LSN(block.little(120, as: UInt64.self)), redoLSN: LSN(block.little(128, as: UInt64.self)),
-            undoLSN: LSN(block.little(136, as: UInt64.self)))
+            undoLSN: LSN(block.little(136, as: UInt64.self)), analysisLSN: LSN(block.little(208, as: UInt64.self)),
+            tableLSN: LSN(block.little(216, as: UInt64.self)))
         for index in 0..<Roots.count { roots[index] = block.little(144 + index * 8, as: UInt64.self) }
     }
 

@@ -6,7 +6,7 @@ import Platform
 /// What the user may choose; the defaults follow the device's size.
 package struct LayoutOptions: Sendable {
     /// Bytes of the log zone. By default an eighth of the device, at least 4 MiB and at most 2 GiB: the zone bounds the
-    /// time that recovery takes, and the changes that may be under way at once.
+    /// time that recovery takes.
     package var walByteCount: UInt64?
     /// Bytes of the double-write zone. By default 1/64 of the device, at least 256 KiB and at most 16 MiB.
     package var doubleWriteByteCount: UInt64?

@@ -16,8 +16,10 @@
 // running ones did so after its end was appended, so that end is durable when the superblock says that nobody needs its
 // beginning; one that entered the list later appends its first record later.
 //
-// Only when the superblock is durable is the log zone before both given back.
+// Only when the superblock is durable is the log zone before both given back. If the undo LSN alone holds the zone, it is
+// given back up to the redo LSN nevertheless, see LogRetention.swift.
 
+import BTree
 import BufferPool
 import DirectStorage
 import Fibers
@@ -29,7 +31,8 @@ package final class Checkpointer: @unchecked Sendable {
     private let log: Log
     private let pool: BufferPool
     private let superblock: SuperblockStore
-    private let transactions: TransactionManager
+    private let running: RunningTransactions
+    let retention: LogRetention
     private let mutex = FiberMutex()
     private let isStopping = Atomic<Bool>(false)
     private let hasEnded = Atomic<Bool>(true)
@@ -41,11 +44,23 @@ package final class Checkpointer: @unchecked Sendable {
     /// An idle engine writes its last dirty pages after this.
     private static let idleTime = Nanoseconds.seconds(30)
 
-    package init(log: Log, pool: BufferPool, superblock: SuperblockStore, transactions: TransactionManager) {
-        self.log = log
-        self.pool = pool
+    package convenience init(
+        log: Log, pool: BufferPool, superblock: SuperblockStore, transactions: TransactionManager,
+        allocator: PageAllocator
+    ) {
+        self.init(
+            superblock, LogRetention(log: log, pool: pool, allocator: allocator),
+            RunningTransactions(
+                oldestFirstLSN: { [unowned(unsafe) transactions] in transactions.oldestActiveFirstLSN() },
+                isOver: { [unowned(unsafe) transactions] in transactions.isOver($0) }))
+    }
+
+    init(_ superblock: SuperblockStore, _ retention: LogRetention, _ running: RunningTransactions) {
+        log = retention.log
+        pool = retention.pool
         self.superblock = superblock
-        self.transactions = transactions
+        self.retention = retention
+        self.running = running
     }
 
     /// Log bytes between two steps: 1/32 of what user records may fill.
@@ -76,23 +91,23 @@ package final class Checkpointer: @unchecked Sendable {
         try checkpoint(keeping: 0)
         try log.close()
         let checkpoint = superblock.current.checkpoint
-        let isClean = min(checkpoint.redoLSN, checkpoint.undoLSN) >= log.durableLSN
+        let isClean = checkpoint.startLSN >= log.durableLSN
         if isClean { try superblock.update { superblock in superblock.isCleanShutdown = true } }
     }
 
     // MARK: The fiber
 
     private func run() {
-        var isPinned = false
         while !isStopping.load(ordering: .sequentiallyConsistent) && log.currentFailure == nil {
-            if !isPinned { waitForGrowth() }
+            if !log.refusesUserRoom { waitForGrowth() }
             if isStopping.load(ordering: .sequentiallyConsistent) { break }
             do throws(EngineError) {
-                try checkpoint(keeping: log.isShortOfRoom ? 0 : window)
-                isPinned = judgeRoom()
+                try checkpoint(keeping: log.isShortOfRoom || retention.wantsRedo ? 0 : window)
+                judgeRoom()
                 // Nothing can be freed until a transaction ends.
-                if isPinned { Fiber.sleep(.milliseconds(20)) }
+                if log.refusesUserRoom { Fiber.sleep(.milliseconds(20)) }
             } catch {
+                judgeRoom()
                 if error.severity == .panic {
                     // The superblock's state on the device is unknown, or the log has stopped.
                     log.halt(error)
@@ -111,7 +126,9 @@ package final class Checkpointer: @unchecked Sendable {
         let mark = LSN(log.durableLSN.rawValue + step)
         while !isStopping.load(ordering: .sequentiallyConsistent) {
             log.notify(Fiber.current, at: mark)
-            if log.durableLSN >= mark || log.isShortOfRoom || log.currentFailure != nil { return }
+            if log.durableLSN >= mark || log.isShortOfRoom || retention.wantsRedo || log.currentFailure != nil {
+                return
+            }
             let before = log.insertLSN
             if !Fiber.park(until: Fiber.now() + Self.idleTime), pool.dirtyPageCount > 0, log.insertLSN == before {
                 do throws(EngineError) { try checkpoint(keeping: 0) } catch { return }
@@ -119,13 +136,12 @@ package final class Checkpointer: @unchecked Sendable {
         }
     }
 
-    /// Whether the zone is full although everything was written back: an open transaction pins it. Those who wait for room
-    /// then get an error instead. True while that is so.
-    private func judgeRoom() -> Bool {
-        let checkpoint = superblock.current.checkpoint
-        let isPinned = checkpoint.undoLSN < checkpoint.redoLSN && log.usedByteCount > log.userCapacityByteCount / 4 * 3
+    /// Whether the zone is full although everything was written back: open transactions pin it, and there is no room to move
+    /// what they have to undo. Those who wait for room then get an error instead.
+    private func judgeRoom() {
+        let isFull = log.isShortOfRoom || log.usedByteCount > log.userCapacityByteCount / 4 * 3
+        let isPinned = retention.isStuck && isFull
         if isPinned != log.refusesUserRoom { log.refusesUserRoom = isPinned }
-        return isPinned
     }
 
     // MARK: A checkpoint
@@ -141,21 +157,20 @@ package final class Checkpointer: @unchecked Sendable {
             if let oldest = pool.oldestDirtyLSN(), oldest <= bound { try pool.writeBack(upTo: bound) }
         }
         let complete = log.completeLSN
-        let oldestActive = transactions.oldestActiveFirstLSN()
+        let oldestActive = running.oldestFirstLSN()
         try log.waitDurable(log.insertLSN)
         let redoLSN = try pool.checkpointBound(insertLSN: complete)
-        let undoLSN = min(oldestActive, complete)
-        let durable = log.durableLSN
-        assert(redoLSN <= durable && undoLSN <= durable)
-        try superblock.update { superblock in
-            let old = superblock.checkpoint
+        let old = superblock.current.checkpoint
+        var next = Superblock.Checkpoint(
+            redoLSN: max(old.redoLSN, redoLSN),
             // A running transaction may have been listed with a bound from before its first record.
-            superblock.checkpoint = Superblock.Checkpoint(
-                checkpointLSN: durable, redoLSN: max(old.redoLSN, redoLSN), undoLSN: max(old.undoLSN, undoLSN))
-        }
+            undoLSN: max(old.undoLSN, min(oldestActive, complete)))
+        (next.analysisLSN, next.tableLSN) = try retention.plan(
+            redo: next.redoLSN, undo: next.undoLSN, after: old, running)
+        next.checkpointLSN = log.durableLSN
+        assert(next.redoLSN <= next.checkpointLSN && next.undoLSN <= next.checkpointLSN)
+        try superblock.update { superblock in superblock.checkpoint = next }
         count.add(1, ordering: .relaxed)
-        let checkpoint = superblock.current.checkpoint
-        let oldestNeeded = min(checkpoint.redoLSN, checkpoint.undoLSN)
-        if oldestNeeded > log.oldestNeededLSN { log.oldestNeededLSN = oldestNeeded }
+        retention.didPublish(next)
     }
 }

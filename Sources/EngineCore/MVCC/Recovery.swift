@@ -3,12 +3,14 @@
 //
 //   1. The boot is counted in the superblock, durably: its number marks every log block of this boot.
 //   2. The device's cache is flushed: what is read from the log below must not vanish after pages were written for it.
-//   3. One pass over the log from the checkpoint's undo LSN: the transaction table; from its redo LSN on, redo.
-//   4. The log is opened behind its end; allocation is read; losers are undone.
+//   3. One pass over the log from where the checkpoint says: the transaction table, which the checkpoint's own begins;
+//      from its redo LSN on, redo.
+//   4. The log is opened behind its end; allocation is read; losers are undone, with checkpoints if there is much to undo.
 //   5. A checkpoint, so that the next start need not do it again.
 //
 // A crash at any point leaves a device from which the same steps lead to the same state: redo is repeatable by page LSNs,
-// undo leaves compensation records, and the superblock changes only in steps 1 and 5.
+// undo leaves compensation records, and the superblock changes only in steps 1 and 5 and by the checkpoints of step 4, which
+// are those of normal operation.
 
 import AsyncIO
 import BTree
@@ -73,33 +75,43 @@ package struct Recovery {
 
         let checkpoint = before.checkpoint
         let redoLSN = max(checkpoint.redoLSN, LogZone.firstLSN)
-        let undoLSN = max(min(checkpoint.undoLSN, redoLSN), LogZone.firstLSN)
+        let startLSN = max(checkpoint.startLSN, LogZone.firstLSN)
         let start = scheduler.platform.now()
-        let (tail, table) = try scan(from: undoLSN, redoFrom: redoLSN, before, start)
+        var retained = CheckpointTable()
+        if checkpoint.tableLSN != .zero {
+            retained = try CheckpointTable(
+                at: checkpoint.tableLSN, LogFetcher(io: pool.io, zone: log.zone, platform: scheduler.platform))
+        }
+        let (tail, table) = try scan(
+            from: startLSN, with: retained.transactions, redoFrom: redoLSN, before, start)
         report.redoTime = scheduler.platform.now() - start
-        try log.open(at: tail, epoch: UInt32(truncatingIfNeeded: before.bootCount + 1), oldestNeeded: undoLSN)
+        try log.open(at: tail, epoch: UInt32(truncatingIfNeeded: before.bootCount + 1), oldestNeeded: startLSN)
 
         let allocator = try PageAllocator(
             pool: pool, log: log,
             geometry: ExtentGeometry(
                 firstDataPage: PageID(pool.layout.dataFirstPage), dataPageCount: pool.layout.dataPageCount))
-        try undo(table, allocator)
+        let retention = LogRetention(log: log, pool: pool, allocator: allocator)
+        if checkpoint.tableLSN != .zero { try retention.restore(retained, at: startLSN) }
+        try undo(table, allocator, retention)
         try checkpointAtEnd()
+        retention.giveBackAll()
         return (report, allocator)
     }
 
     // MARK: Analysis and redo
 
     private mutating func scan(
-        from undoLSN: LSN, redoFrom redoLSN: LSN, _ before: Superblock, _ start: Nanoseconds
+        from startLSN: LSN, with retained: TransactionTable, redoFrom redoLSN: LSN, _ before: Superblock,
+        _ start: Nanoseconds
     ) throws(EngineError) -> (LogTail, TransactionTable) {
         let durable = before.checkpoint.checkpointLSN
         let reader = try LogReader(
-            io: pool.io, zone: log.zone, from: undoLSN, mustReach: durable,
+            io: pool.io, zone: log.zone, from: startLSN, mustReach: durable,
             cleanEnd: before.isCleanShutdown ? durable : nil)
         let redo = try Redo(pool: pool)
-        var table = TransactionTable()
-        report.startLSN = undoLSN
+        var table = retained
+        report.startLSN = startLSN
         do throws(EngineError) {
             while let record = try reader.next() {
                 table.note(record)
@@ -115,7 +127,7 @@ package struct Recovery {
         try redo.finish()
         guard let tail = reader.tail else { preconditionFailure("the log was read to its end") }
         report.endLSN = reader.position
-        report.logByteCount = reader.position.rawValue - undoLSN.rawValue
+        report.logByteCount = reader.position.rawValue - startLSN.rawValue
         report.appliedCount = redo.counts.applied.load(ordering: .relaxed)
         report.skippedCount = redo.counts.skipped.load(ordering: .relaxed)
         report.committedCount = table.committedCount
@@ -133,13 +145,20 @@ package struct Recovery {
 
     // MARK: Undo
 
-    private mutating func undo(_ table: TransactionTable, _ allocator: PageAllocator) throws(EngineError) {
+    private mutating func undo(
+        _ table: TransactionTable, _ allocator: PageAllocator, _ retention: LogRetention
+    ) throws(EngineError) {
         let start = scheduler.platform.now()
         report.loserCount = table.running.count
         if !table.running.isEmpty {
             scheduler.platform.log("recovery: undoing \(table.running.count) transactions")
-            var undo = try Undo(pool: pool, log: log, allocator: allocator)
-            try undo.run(table.running)
+            let running = LosersLeft(table.running)
+            let oldest = superblock.current.checkpoint.undoLSN
+            let checkpointer = Checkpointer(
+                superblock, retention,
+                RunningTransactions(oldestFirstLSN: { oldest }, isOver: { !running.ids.contains($0) }))
+            var undo = try Undo(pool: pool, log: log, allocator: allocator, overflow: retention.overflow)
+            try undo.run(table.running, running, checkpointer)
             report.undoneCount = undo.undoneCount
         }
         // Chains of long rows whose entry never came to be, or is gone.
@@ -162,7 +181,8 @@ package struct Recovery {
         try pool.flushAll()
         let end = log.durableLSN
         try superblock.update { superblock in
-            superblock.checkpoint = Superblock.Checkpoint(checkpointLSN: end, redoLSN: end, undoLSN: end)
+            superblock.checkpoint = Superblock.Checkpoint(
+                checkpointLSN: end, redoLSN: end, undoLSN: end, analysisLSN: end)
         }
         log.oldestNeededLSN = end
         report.checkpointTime = scheduler.platform.now() - start

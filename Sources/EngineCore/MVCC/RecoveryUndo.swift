@@ -27,12 +27,16 @@ struct TransactionTable {
     private(set) var abortedCount: UInt64 = 0
 
     mutating func note(_ record: LogRecordView) {
-        let id = record.transactionID
-        switch record.kind {
+        note(record.kind, record.transactionID, at: record.startLSN, undoNextLSN: record.undoNextLSN)
+    }
+
+    /// As `note`, from what a record's header says.
+    mutating func note(_ kind: LogRecordKind, _ id: UInt64, at start: LSN, undoNextLSN: LSN) {
+        switch kind {
         case .update:
-            running[id] = Loser(lastLSN: record.startLSN, undoNextLSN: record.startLSN)
+            running[id] = Loser(lastLSN: start, undoNextLSN: start)
         case .compensation:
-            running[id] = Loser(lastLSN: record.startLSN, undoNextLSN: record.undoNextLSN)
+            running[id] = Loser(lastLSN: start, undoNextLSN: undoNextLSN)
         case .commit:
             running[id] = nil
             committedCount += 1
@@ -42,6 +46,13 @@ struct TransactionTable {
         case .system, .checkpoint, .note:
             break
         }
+    }
+
+    mutating func set(_ id: UInt64, _ loser: Loser) { running[id] = loser }
+
+    /// Drops transactions whose end need not be found in the log.
+    mutating func drop(where isOver: (UInt64) -> Bool) {
+        running = running.filter { !isOver($0.key) }
     }
 }
 
@@ -54,20 +65,31 @@ struct Undo {
     private var trees: [UInt32: BTree] = [:]
     private(set) var undoneCount: UInt64 = 0
 
-    init(pool: BufferPool, log: Log, allocator: PageAllocator) throws(EngineError) {
+    init(pool: BufferPool, log: Log, allocator: PageAllocator, overflow: LogOverflow) throws(EngineError) {
         self.pool = pool
         self.log = log
         self.allocator = allocator
-        fetcher = try LogFetcher(io: pool.io, zone: log.zone, platform: pool.scheduler.platform)
+        fetcher = try LogFetcher(
+            io: pool.io, zone: log.zone, platform: pool.scheduler.platform, overflow: overflow)
     }
 
-    /// Undoes all of `losers`.
-    mutating func run(_ losers: [UInt64: Loser]) throws(EngineError) {
+    /// Undoes all of `losers`; who is done leaves `left`. Compensation may be more than the zone holds, so checkpoints are
+    /// taken on the way.
+    mutating func run(
+        _ losers: [UInt64: Loser], _ left: LosersLeft, _ checkpointer: Checkpointer
+    ) throws(EngineError) {
         var heap = LoserHeap(losers)
+        let stretch = log.capacityByteCount / 8
+        var mark = max(log.oldestNeededLSN.rawValue + log.capacityByteCount / 2, log.insertLSN.rawValue)
         while let top = heap.first {
+            if log.insertLSN.rawValue >= mark {
+                try checkpointer.checkpoint(keeping: 0)
+                mark = log.insertLSN.rawValue + stretch
+            }
             var loser = top.loser
             if loser.undoNextLSN == .zero {
                 try end(top.id, loser)
+                left.ids.remove(top.id)
                 heap.removeFirst()
                 continue
             }
@@ -109,6 +131,14 @@ struct Undo {
         try log.ensureRoom(LogRecordLayout.headerByteCount, for: .system)
         var record = log.makeRecord(.abort, transactionID: id, previousLSN: loser.lastLSN)
         _ = log.append(&record)
+    }
+}
+
+/// Losers that have not been undone yet.
+final class LosersLeft {
+    var ids: Set<UInt64> = []
+    init(_ losers: [UInt64: Loser]) {
+        for id in losers.keys { ids.insert(id) }
     }
 }
 

@@ -129,6 +129,13 @@ package final class Transaction: @unchecked Sendable {
     /// True once something was written: the transaction has an id.
     package var hasWritten: Bool { slot != nil }
 
+    /// Before a change. 53100 if the transaction has begun so long ago, and written so much, that the disk has no room for
+    /// what more it would have to undo; it can still end.
+    @inline(__always)
+    func requireUndoRoom() throws(EngineError) {
+        if manager.log.refusedLSN.rawValue > active.pointee.firstLSN && slot != nil { throw Log.noRoomForUndo }
+    }
+
     /// Begins a statement: own changes so far become visible to it, and at READ COMMITTED it gets a new snapshot. The
     /// view of the statement before is invalid from here on, unless a `SnapshotHold` keeps it.
     @inline(__always)

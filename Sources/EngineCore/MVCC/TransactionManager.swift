@@ -94,6 +94,17 @@ package final class TransactionManager: @unchecked Sendable {
         return LSN(oldest)
     }
 
+    /// True if the transaction has appended its end, or never was one of this boot: its end is durable as soon as the log is
+    /// up to the insert position of now.
+    func isOver(_ id: UInt64) -> Bool {
+        let slot = slots.slot(of: id)
+        if slot.pointee.id.load(ordering: .acquiring) != id { return true }
+        // The end LSN of a commit is stored before the record is complete; who sees it waits for the log all the same.
+        if slot.pointee.commitLSN.load(ordering: .acquiring) != 0 { return true }
+        return slot.pointee.state.load(ordering: .acquiring) & TransactionSlot.ended != 0
+            || slot.pointee.id.load(ordering: .acquiring) != id
+    }
+
     /// Transactions that got an id since start.
     package var startedCount: UInt64 { (0..<workerCount).reduce(0) { $0 + workers[$1].startedCount } }
 
@@ -187,11 +198,14 @@ package final class TransactionManager: @unchecked Sendable {
         announce(transaction, ending)
     }
 
-    /// Applies undo, newest first, until `oldest` is the newest record left.
+    /// Applies undo, newest first, until `oldest` is the newest record left. The transaction's next record leads past what
+    /// was undone, so that nobody who follows its records ever meets a compensation record.
     func undo(_ transaction: Transaction, downTo oldest: UInt64) throws(EngineError) {
         while transaction.newestUndo != oldest {
             let record = UndoRecord(transaction.newestUndo)
-            transaction.lastLSN = try record.versionedTree.undo(record, transaction)
+            try log.ensureRoom(0, for: .rollback)
+            _ = try record.versionedTree.undo(record, transaction)
+            transaction.lastLSN = LSN(record.logPrevious)
             transaction.newestUndo = record.previous
             Fiber.yieldIfDue()
         }

@@ -72,6 +72,7 @@ extension VersionedTree {
         _ policy: LockWaitPolicy = .wait
     ) throws(EngineError) -> InsertResult {
         if transaction.slot == nil { try manager.start(transaction) }
+        try transaction.requireUndoRoom()
         if key.count > TreePage.maxKeyByteCount {
             throw EngineError(
                 .programLimitExceeded,
@@ -147,6 +148,7 @@ extension VersionedTree {
         _ key: UnsafeRawBufferPointer, _ payload: UnsafeMutableRawBufferPointer, _ transaction: Transaction,
         changesKey: Bool, expected: RowVersion = .none, _ policy: LockWaitPolicy = .wait
     ) throws(EngineError) -> WriteResult {
+        try transaction.requireUndoRoom()
         if !BTree.mustSpill(keyByteCount: key.count, payloadByteCount: payload.count) {
             return try update(
                 key, payload, isSpilled: false, transaction, changesKey: changesKey, expected: expected, policy)
@@ -216,6 +218,7 @@ extension VersionedTree {
         _ key: UnsafeRawBufferPointer, _ transaction: Transaction, keepsRow: Bool = false,
         expected: RowVersion = .none, _ policy: LockWaitPolicy = .wait
     ) throws(EngineError) -> WriteResult {
+        try transaction.requireUndoRoom()
         while true {
             let leaf = try tree.withLeaf(
                 for: TreeKey(key), reserving: 0,

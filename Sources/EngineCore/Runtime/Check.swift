@@ -40,7 +40,7 @@ package struct DatabaseCheck {
         let engine = try Engine.open(options)
         try engine.pool.flushAll()
         try engine.checkpoint()
-        try checkPages(io, engine.superblocks.current, platform)
+        try checkPages(io, engine.superblocks.current, engine.allocator, platform)
         try checkTrees(io, engine)
         try checkTables(engine)
         try engine.close()
@@ -70,13 +70,16 @@ package struct DatabaseCheck {
         return superblock
     }
 
-    private func readLog(_ io: BlockIO, _ superblock: Superblock) throws(EngineError) {
+    private mutating func readLog(_ io: BlockIO, _ superblock: Superblock) throws(EngineError) {
         let layout = superblock.layout
         let checkpoint = superblock.checkpoint
-        let start = max(LogZone.firstLSN, min(checkpoint.redoLSN, checkpoint.undoLSN))
-        let reader = try LogReader(
-            io: io, zone: LogZone(offset: layout.walOffset, byteCount: layout.walByteCount), from: start,
-            mustReach: checkpoint.checkpointLSN)
+        let zone = LogZone(offset: layout.walOffset, byteCount: layout.walByteCount)
+        if checkpoint.tableLSN != .zero {
+            let damaged = try Checkpointer.checkOverflow(of: superblock, io: io, zone: zone, say: say)
+            for page in damaged { problem("page \(page.rawValue), moved out of the log, is damaged") }
+        }
+        let start = max(LogZone.firstLSN, checkpoint.startLSN)
+        let reader = try LogReader(io: io, zone: zone, from: start, mustReach: checkpoint.checkpointLSN)
         var count = 0
         while try reader.next() != nil {
             count += 1
@@ -88,12 +91,14 @@ package struct DatabaseCheck {
     // MARK: Pages and trees
 
     private mutating func checkPages(
-        _ io: BlockIO, _ superblock: Superblock, _ platform: any Platform
+        _ io: BlockIO, _ superblock: Superblock, _ allocator: PageAllocator, _ platform: any Platform
     ) throws(EngineError) {
+        let geometry = allocator.geometry
         var report = DeviceCheck.Report()
         let layout = superblock.layout
         try DeviceCheck.pages(
-            layout.dataFirstPage..<layout.endPage, of: superblock, io: io, platform: platform, into: &report)
+            layout.dataFirstPage..<layout.endPage, of: superblock, io: io, platform: platform, into: &report,
+            isInUse: { !geometry.contains($0) || allocator.isInUse($0) })
         for defect in report.defects {
             problem("\(defect.defect.error(defect.page).message)")
         }

@@ -79,7 +79,8 @@ extension Engine {
             pool: pool, log: log, allocator: allocator, transactions: transactions,
             nextTreeID: (allocator.owners.map { $0.rawValue }.max() ?? 0) + 1)
         try transactions.start()
-        let checkpointer = Checkpointer(log: log, pool: pool, superblock: superblocks, transactions: transactions)
+        let checkpointer = Checkpointer(
+            log: log, pool: pool, superblock: superblocks, transactions: transactions, allocator: allocator)
         try checkpointer.start()
         let catalogTree = try openTree(storage, superblocks, Root.catalogTree)
         let sequenceTree = try openTree(storage, superblocks, Root.sequenceTree)

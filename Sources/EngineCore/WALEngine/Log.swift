@@ -31,10 +31,13 @@
 //
 // **A full zone** is different: it is freed by checkpoints, which write pages, which need their latches. So `ensureRoom`
 // waits for the zone before anything is latched. User records stop when 7/16 of the zone are in use. What must still be
-// written then is bounded: the compensation of an update is no longer than the update, and all updates that may need one
-// lie in those 7/16; then one commit or abort record and one page split per rollback, and what fibers append that had
-// passed `ensureRoom` when the limit was reached. That is what the remaining 1/8 is for. So rollbacks, recovery's undo
-// and checkpoints never wait for space.
+// written then is bounded. As long as nothing has been moved to the overflow (LogOverflow.swift), the compensation of an
+// update is no longer than the update, and all updates that may need one lie in those 7/16; then one commit or abort record
+// and one page split per rollback, and what fibers append that had passed `ensureRoom` when the limit was reached. That is
+// what the remaining 1/8 is for. With an overflow there is more to compensate than the zone holds, so a rollback waits at
+// 7/8 for the next checkpoint, which needs no compensation record to be kept and so can always free the zone up to there:
+// the updates in the user's share fit the pages set aside for the overflow, for `userAllowance` is no more than those hold.
+// So recovery's undo, checkpoints and whoever holds a latch never wait for the zone.
 
 import AsyncIO
 import CPrimitives
@@ -50,7 +53,9 @@ struct LogPositions: ~Copyable {
     let userLimit = Atomic<UInt64>(0)
     let zoneLimit = Atomic<UInt64>(0)
     let oldestNeeded = Atomic<UInt64>(0)
-    private let padding1: InlineArray<12, UInt64> = .init(repeating: 0)
+    let rollbackLimit = Atomic<UInt64>(0)
+    let refused = Atomic<UInt64>(0)
+    private let padding1: InlineArray<10, UInt64> = .init(repeating: 0)
     let requested = Atomic<UInt64>(0)
     let sealedEnd = Atomic<UInt64>(0)
     /// Flush number of the oldest flight that is not yet part of `durable`; of the next flight.
@@ -64,7 +69,10 @@ struct LogPositions: ~Copyable {
 /// Whom the zone's reserve is for.
 package enum LogRoom: Sendable {
     case user
-    /// Rollback, commit and abort records, checkpoints, recovery: may use the reserve.
+    /// Rollback, between two steps and with nothing latched: may use the reserve, but leaves the last of it to the others.
+    case rollback
+    /// Commit and abort records, checkpoints, recovery, whoever has latched a page: may use the reserve and never waits for
+    /// the zone.
     case system
 }
 
@@ -94,6 +102,11 @@ package final class Log: @unchecked Sendable {
     private let roomLot = ParkingLot(bucketCount: 1)
     private let roomWaiterCount = Atomic<Int>(0)
     private let refusesRoom = Atomic<Bool>(false)
+    // By the checkpointer, before it moves `oldestNeededLSN`.
+    /// Bytes from the oldest needed LSN on that user records may fill, at most `userCapacityByteCount`.
+    package var userAllowance: UInt64 = 0
+    /// Bytes from there on that rollbacks may fill: the zone, or less if it can be freed while they wait.
+    package var rollbackAllowance: UInt64 = 0
     package let statistics = LogStatistics()
 
     // By whoever seals, under `isSealing`.
@@ -136,6 +149,9 @@ package final class Log: @unchecked Sendable {
         positions.pointee.durable.store(UInt64.max >> 1, ordering: .relaxed)
         positions.pointee.zoneLimit.store(UInt64.max >> 1, ordering: .relaxed)
         positions.pointee.userLimit.store(UInt64.max >> 1, ordering: .relaxed)
+        positions.pointee.rollbackLimit.store(UInt64.max >> 1, ordering: .relaxed)
+        userAllowance = userCapacityByteCount
+        rollbackAllowance = capacityByteCount
     }
 
     deinit {
@@ -183,9 +199,17 @@ package final class Log: @unchecked Sendable {
             positions.pointee.oldestNeeded.store(newValue.rawValue, ordering: .releasing)
             let firstLSN = LogBlock.firstLSN(LogBlock.number(of: newValue)).rawValue
             positions.pointee.zoneLimit.store(firstLSN + capacityByteCount, ordering: .releasing)
-            positions.pointee.userLimit.store(firstLSN + userCapacityByteCount, ordering: .releasing)
+            positions.pointee.userLimit.store(firstLSN + userAllowance, ordering: .releasing)
+            positions.pointee.rollbackLimit.store(firstLSN + rollbackAllowance, ordering: .releasing)
             wakeRoomWaiters()
         }
+    }
+
+    /// Transactions that began before it are not to change anything any more: what they would have to undo lies outside the
+    /// zone, and the device has no room for more of it. Zero: none.
+    package var refusedLSN: LSN {
+        @inline(__always) get { LSN(positions.pointee.refused.load(ordering: .relaxed)) }
+        set { positions.pointee.refused.store(newValue.rawValue, ordering: .relaxed) }
     }
 
     // MARK: Room
@@ -195,10 +219,7 @@ package final class Log: @unchecked Sendable {
     @inline(__always)
     package func ensureRoom(_ byteCount: Int, for room: LogRoom = .user) throws(EngineError) {
         let end = positions.pointee.insert.load(ordering: .relaxed) + UInt64(byteCount)
-        let limit =
-            room == .user
-            ? positions.pointee.userLimit.load(ordering: .relaxed)
-            : positions.pointee.zoneLimit.load(ordering: .relaxed)
+        let limit = limit(room)
         let ringEnd = positions.pointee.durable.load(ordering: .relaxed) &+ ringCapacity &- ringCapacity / 4
         if end <= limit && end <= ringEnd && byteCount <= maxRecordByteCount
             && end &- positions.pointee.sealedEnd.load(ordering: .relaxed) < streamByteCount
@@ -208,8 +229,16 @@ package final class Log: @unchecked Sendable {
         try waitForRoom(byteCount, room)
     }
 
+    @inline(__always) private func limit(_ room: LogRoom) -> UInt64 {
+        switch room {
+        case .user: positions.pointee.userLimit.load(ordering: .acquiring)
+        case .rollback: positions.pointee.rollbackLimit.load(ordering: .acquiring)
+        case .system: positions.pointee.zoneLimit.load(ordering: .acquiring)
+        }
+    }
+
     /// True while user records are refused instead of made to wait: a checkpoint cannot free the zone because the oldest
-    /// open transaction began too long ago. Set by the checkpointer.
+    /// open transaction began too long ago, and the device has no room for an overflow. Set by the checkpointer.
     package var refusesUserRoom: Bool {
         get { refusesRoom.load(ordering: .acquiring) }
         set {
@@ -228,12 +257,11 @@ package final class Log: @unchecked Sendable {
             if let failure = currentFailure { throw failure }
             startFlusher()
             let end = positions.pointee.insert.load(ordering: .relaxed) + UInt64(byteCount)
-            if room == .user {
-                if end > positions.pointee.userLimit.load(ordering: .acquiring) {
-                    try waitForZone(end)
+            if end > limit(room) {
+                if room != .system {
+                    try waitForZone(end, room)
                     continue
                 }
-            } else if end > positions.pointee.zoneLimit.load(ordering: .acquiring) {
                 let error = zoneOverflow()
                 fail(error)
                 throw error
@@ -245,19 +273,23 @@ package final class Log: @unchecked Sendable {
     }
 
     /// Parks until the zone has been freed up to `end` or something else has changed.
-    private func waitForZone(_ end: UInt64) throws(EngineError) {
-        if refusesUserRoom {
-            throw EngineError(
-                .diskFull, "the log zone is full",
-                detail: "A transaction that is still open began \(usedByteCount) log bytes ago.",
-                hint: "End long transactions, or give the device a larger log zone.")
-        }
+    private func waitForZone(_ end: UInt64, _ room: LogRoom) throws(EngineError) {
+        if room == .user && refusesUserRoom { throw Self.noRoomForUndo }
         roomWaiterCount.add(1, ordering: .sequentiallyConsistent)
         wakeGrowthFiber()
         roomLot.park(address: UInt(bitPattern: positions)) {
-            end > positions.pointee.userLimit.load(ordering: .acquiring) && !refusesUserRoom && currentFailure == nil
+            end > limit(room) && !(room == .user && refusesUserRoom) && currentFailure == nil
         }
         roomWaiterCount.subtract(1, ordering: .acquiringAndReleasing)
+    }
+
+    /// 53100 for a change that could not be undone.
+    package static var noRoomForUndo: EngineError {
+        EngineError(
+            .diskFull, "could not keep the log of a long transaction: the disk is full",
+            detail:
+                "What open transactions would have to undo fills the log zone, and no extent is free to move it to.",
+            hint: "End long transactions, drop or truncate tables, or move the database to a larger device.")
     }
 
     /// True while somebody waits for the zone: a checkpoint is urgent.

@@ -1,0 +1,139 @@
+// An engine from the device up to transactions, with one table, that can crash and start again.
+
+import AsyncIO
+import BTree
+import BufferPool
+import DirectStorage
+import Fibers
+import LayoutManager
+import MVCC
+import Platform
+import WALEngine
+
+/// Everything from the device up to transactions, on the case's disk, with one table.
+final class CrashRig {
+    let context: SuiteContext
+    private let platform: any Platform
+    private let scheduler: Scheduler
+    let io: BlockIO
+    private(set) var superblock: SuperblockStore
+    private(set) var log: Log! = nil
+    private(set) var pool: BufferPool! = nil
+    private(set) var manager: TransactionManager! = nil
+    private(set) var checkpointer: Checkpointer! = nil
+    private(set) var table: VersionedTree! = nil
+    private(set) var allocator: PageAllocator! = nil
+    private(set) var report = RecoveryReport()
+    let frameCount: Int
+    private(set) var root = PageID.none
+
+    /// Formats the disk of the calling fiber's platform.
+    init(_ context: SuiteContext, walByteCount: UInt64, frameCount: Int = 2048) throws(EngineError) {
+        self.context = context
+        self.frameCount = frameCount
+        scheduler = Fiber.scheduler
+        platform = scheduler.platform
+        io = BlockIO(scheduler: scheduler)
+        let options = LayoutOptions(walByteCount: walByteCount)
+        superblock = try Formatter.format(io: io, platform: platform, options: options, overwrite: true)
+        try formatMap()
+        try open()
+        root = try BTree.create(pool: pool, log: log, allocator: allocator, treeID: TreeID(1))
+        try log.waitDurable(log.insertLSN)
+        makeTable()
+    }
+
+    /// What another rig has left on the disk; opens it.
+    init(_ context: SuiteContext, root: PageID, frameCount: Int = 2048) throws(EngineError) {
+        self.context = context
+        self.frameCount = frameCount
+        self.root = root
+        scheduler = Fiber.scheduler
+        platform = scheduler.platform
+        io = BlockIO(scheduler: scheduler)
+        superblock = try SuperblockStore.open(io: io, platform: platform)
+        try open()
+    }
+
+    private var geometry: ExtentGeometry {
+        let layout = superblock.current.layout
+        return ExtentGeometry(firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.dataPageCount)
+    }
+
+    private func formatMap() throws(EngineError) {
+        let page = UnsafeMutableRawPointer.allocate(byteCount: pageSize, alignment: pageSize)
+        defer { page.deallocate() }
+        for index in 0..<geometry.mapPageCount {
+            page.initializeMemory(as: UInt8.self, repeating: 0, count: pageSize)
+            PageAllocator.formatMapPage(index, geometry, into: page)
+            superblock.current.pageChecksum.set(page)
+            try io.write(
+                from: page, offset: (geometry.firstMapPage.rawValue + UInt64(index)) * UInt64(pageSize),
+                byteCount: pageSize, class: .writeback)
+        }
+    }
+
+    /// Starts the engine on what the device holds.
+    func open() throws(EngineError) {
+        superblock = try SuperblockStore.open(io: io, platform: platform)
+        let current = superblock.current
+        _ = try DoubleWrite.recover(io: io, superblock: current, platform: platform)
+        log = try Log(
+            scheduler: scheduler, io: io,
+            zone: LogZone(offset: current.layout.walOffset, byteCount: current.layout.walByteCount),
+            ringByteCount: 256 << 10)
+        pool = try BufferPool(
+            scheduler: scheduler, io: io, log: log, layout: current.layout, checksum: current.pageChecksum,
+            frameCount: frameCount)
+        try pool.start()
+        var recovery = Recovery(superblock: superblock, pool: pool, log: log)
+        do throws(EngineError) {
+            (report, allocator) = try recovery.run()
+        } catch {
+            pool.stop()
+            throw error
+        }
+        manager = try TransactionManager(
+            scheduler: scheduler, log: log, bootCount: superblock.current.bootCount)
+        try manager.start()
+        checkpointer = Checkpointer(
+            log: log, pool: pool, superblock: superblock, transactions: manager, allocator: allocator)
+        try checkpointer.start()
+        if root != .none { makeTable() }
+    }
+
+    private func makeTable() {
+        table = VersionedTree(
+            BTree(pool: pool, log: log, allocator: allocator, treeID: TreeID(1), root: root), manager, isTable: true)
+    }
+
+    /// The engine is gone from one moment to the next: nothing more reaches the device but what is on its way.
+    func crash() {
+        log.halt(EngineError(.adminShutdown, "power failure"))
+        checkpointer.stop()
+        manager.stop()
+        pool.stop()
+    }
+
+    func shutDown() throws(EngineError) {
+        manager.stop()
+        try checkpointer.shutDown()
+        pool.stop()
+    }
+
+    func session() throws(EngineError) -> Session { Session(try manager.makeTransaction()) }
+
+    /// Every key and value that a new transaction sees.
+    func contents(_ keys: Range<UInt64>) throws(EngineError) -> [UInt64: UInt64] {
+        let session = try self.session()
+        session.begin()
+        var found: [UInt64: UInt64] = [:]
+        for key in keys { found[key] = try session.get(table, key) }
+        try session.commit()
+        session.close()
+        return found
+    }
+}
+
+/// A session that a crash cut off is never ended.
+func abandon(_ session: Session) { _ = Unmanaged.passRetained(session) }
