@@ -29,7 +29,7 @@
 //
 // **Room.** While active, extents are set aside for one and a half times what users may fill of the zone, and users may fill
 // no more than those hold; so the zone can always be freed up to the redo LSN (see "A full zone" in Log.swift). When they
-// cannot be replaced, the disk is full: transactions that began before the zone does may not write any more
+// cannot be replaced, the disk is full: transactions that began long before the zone does may not write any more
 // (`Log.refusedLSN`); what they still have in the zone leaves enough of the extents for the others to go on.
 
 import AsyncIO
@@ -158,7 +158,9 @@ final class LogRetention {
         let isReserved = !isActive || reserve()
         log.userAllowance = isActive ? min(log.userCapacityByteCount, spareByteCount) : log.userCapacityByteCount
         log.rollbackAllowance = isActive ? log.capacityByteCount / 8 * 7 : log.capacityByteCount
-        log.refusedLSN = isReserved ? .zero : start
+        // The zone may begin where the log ends: one that is open for a moment is not a long one.
+        let isLong = start.rawValue - min(start.rawValue, log.userCapacityByteCount / 2)
+        log.refusedLSN = LSN(isReserved ? 0 : isLong)
         log.oldestNeededLSN = start
     }
 
