@@ -30,6 +30,7 @@ package func allCases() -> [SuiteCase] {
     cases += typesCases()
     cases += syntaxCases()
     cases += sqlCases()
+    cases += queryExecCases()
     return cases
 }
 

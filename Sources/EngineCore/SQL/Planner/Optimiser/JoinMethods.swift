@@ -56,7 +56,8 @@ extension PhysicalPlanner {
                 residual.append(condition)
             }
         }
-        if keys.isEmpty { return nil }
+        // Without a key all rows are candidates for each other; only a full join, which no loop does, has to take that.
+        if keys.isEmpty, input.kind != .full { return nil }
         let both = input.left.columns + input.rightPart.columns
         let node = HashJoinNode(
             kind: input.kind, left: input.left.node, right: input.rightPart.node, keys: keys,

@@ -9,6 +9,7 @@ extension FunctionRegistry {
         declareExtremes()
         declareCollecting()
         declareDateTime()
+        declareFormatting()
         declareDateParts()
         declarePatterns()
         declareSetFunctions()
