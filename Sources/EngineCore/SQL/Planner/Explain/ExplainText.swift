@@ -254,7 +254,7 @@ package struct ExplainText {
                     + (key.isNullSafe ? staticBytes("IS NOT DISTINCT FROM") : symbol) + [0x20]
                     + expressions.text(key.right, [join.children[1]]))
         }
-        detail(depth, "Hash Cond", join.keys.count > 1 ? expressions.parens(list) : list)
+        if !join.keys.isEmpty { detail(depth, "Hash Cond", join.keys.count > 1 ? expressions.parens(list) : list) }
         if let residual = join.residual { detail(depth, "Join Filter", expressions.text(residual, join.children)) }
     }
 
