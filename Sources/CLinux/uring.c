@@ -218,6 +218,8 @@ static int uring_receive(dbk_ring *face, int stream, void *base, size_t byte_cou
     struct io_uring_sqe *sqe = queue((struct uring *)face, tag);
     if (!sqe) return 0;
     io_uring_prep_recv(sqe, stream, base, byte_count, 0);
+    // The client hears of the reply before it says more, so there is hardly ever anything to receive yet: wait first.
+    sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
     io_uring_sqe_set_data64(sqe, tag);
     return 1;
 }

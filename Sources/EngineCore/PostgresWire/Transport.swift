@@ -142,22 +142,23 @@ package final class Transport {
     /// Waits for the receive under way, sending the rest of a short send meanwhile: the client may need it before it says
     /// more. Also ends when the server stops, after telling the client.
     private func waitForReceive() throws(EngineError) -> Int {
-        var failure: EngineError?
         while !receiveCell.pointee.isDone {
-            if failure == nil {
-                do throws(EngineError) {
-                    _ = try pollSend()
-                    if stopFlag.isSet { throw StopFlag.error }
-                } catch {
-                    failure = error
-                    endReceive(error)
-                    continue
-                }
-            }
-            Fiber.park()
+            if isSending || stopFlag.isSet { try attendWhileReceiving() }
+            if !receiveCell.pointee.isDone { Fiber.park() }
         }
-        if let failure { throw failure }
         return receiveCell.pointee.result
+    }
+
+    /// What may come up during a receive. On an error the receive has been brought to its end.
+    private func attendWhileReceiving() throws(EngineError) {
+        do throws(EngineError) {
+            _ = try pollSend()
+            if stopFlag.isSet { throw StopFlag.error }
+        } catch {
+            endReceive(error)
+            while !receiveCell.pointee.isDone { Fiber.park() }
+            throw error
+        }
     }
 
     /// Makes the receive under way complete, so that its buffer is free again. A stopping server says why first.
