@@ -269,4 +269,20 @@ private func quantifiedSubqueries(_ rig: ExecRig) throws(EngineError) {
             try rig.expect("SELECT id, \(test.sql) FROM l", verdicts)
         }
     }
+    // Rows of two columns: unknown only where no column differs for certain.
+    for (filter, keep) in [("true", { (_: Sample) in true }), ("b IS NOT NULL", { $0.b != nil })] {
+        let rows = right.filter(keep)
+        func verdict(_ x: Sample) -> Bool? {
+            any(rows.map { $0.id }) { id in
+                guard let y = rows.first(where: { $0.id == id }) else { return false }
+                return both(equal(x.a, y.a), equal(x.b, y.b))
+            }
+        }
+        let source = "(l.a, l.b) IN (SELECT a, b FROM r WHERE \(filter))"
+        try rig.expect(
+            "SELECT id FROM l WHERE NOT \(source)", left.filter { verdict($0) == false }.map { line($0.id) })
+        try rig.expect(
+            "SELECT id, \(source) FROM l",
+            left.map { x in Array("\(x.id)|\(verdict(x).map { $0 ? "t" : "f" } ?? "~")".utf8) })
+    }
 }

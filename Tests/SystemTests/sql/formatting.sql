@@ -30,6 +30,7 @@ SELECT to_char(1, '9.9.9');
 SELECT ROW(1, 'a', NULL), (1, 2), ROW(), ROW('a b', '"q"', '', 'x,y');
 SELECT (1, 2) < (1, 3), (1, NULL) < (2, 0), (1, NULL) < (1, 0), (1, 2) = (1, 2), (1, NULL) = (1, 2), (1, NULL) = (2, NULL), (1, 2) <> (1, 3), (2, 1) >= (2, 1), ROW(1, 2) IS DISTINCT FROM ROW(1, NULL);
 SELECT (1, 2) IN ((1, 2), (3, 4)), (1, 2) IN ((1, 3), (3, 4)), (1, NULL) IN ((1, 2)), (1, NULL) NOT IN ((2, 2)), (1, 2) IN (SELECT 1, 2), (1, 2) = ANY (SELECT 1, 3), (1, 2) = (SELECT 1, 2);
+SELECT (1, 2) NOT IN (SELECT 3, NULL::int), (5, NULL) IN (SELECT 1, 2), (1, NULL) IN (SELECT 1, 2), (1, 2) IN (SELECT 1, NULL::int);
 SELECT ROW(1, NULL) IS NULL, ROW(NULL, NULL) IS NULL, ROW(1, NULL) IS NOT NULL, ROW(1, 2) IS NOT NULL;
 SELECT (1, 2) = (1, 2, 3);
 CREATE TABLE pair (a int, b text);

@@ -222,16 +222,35 @@ final class HashedAnySubplan: SubplanEvaluator {
         var leftHasNull = false
         for vector in vectors where vector.isNull(row) { leftHasNull = true }
         if groups.count == 0 { return result.setCell(place, Cell(false)) }
-        if leftHasNull { return result.setNull(place) }
-        withUnsafePointer(to: &rowNumber) { rows in
-            groups.lookUp(vectors, Selection(count: 1, rows: rows), into: found)
+        if !leftHasNull {
+            withUnsafePointer(to: &rowNumber) { rows in
+                groups.lookUp(vectors, Selection(count: 1, rows: rows), into: found)
+            }
+            if found[row] >= 0 { return result.setCell(place, Cell(true)) }
         }
-        if found[row] >= 0 {
-            result.setCell(place, Cell(true))
-        } else if hasNull {
+        if leftHasNull || hasNull, isUnknown(vectors, row) {
             result.setNull(place)
         } else {
             result.setCell(place, Cell(false))
         }
+    }
+
+    /// Some row of the subquery differs in no column for certain. One column needs no look: a NULL on either side does.
+    private func isUnknown(_ vectors: [Vector], _ row: Int) -> Bool {
+        if vectors.count == 1 { return true }
+        for group in 0..<groups.count {
+            let place = group & (vectorCapacity - 1)
+            var differs = false
+            for (column, vector) in vectors.enumerated() {
+                let other = groups.keys.vector(group, column)
+                if vector.isNull(row) || other.isNull(place) { continue }
+                if !Comparison.areEqual(vector.cell(row), other.cell(place), ValueClass.of(vector.type.oid)) {
+                    differs = true
+                    break
+                }
+            }
+            if !differs { return true }
+        }
+        return false
     }
 }
