@@ -180,6 +180,15 @@ private func joins(_ rig: ExecRig) throws(EngineError) {
         guard let a = x.a, let b = y.a else { return nil }
         return equal(a + b, x.b)
     }
+    // A subquery in the condition of an outer join.
+    let known = right.compactMap { $0.b }
+    try join(rig, left, right, ["JOIN", "LEFT JOIN"], "l.a + r.id IN (SELECT b FROM r WHERE b IS NOT NULL)") { x, y in
+        guard let a = x.a else { return nil }
+        return known.contains(a + y.id)
+    }
+    try join(rig, left, right, ["LEFT JOIN"], "l.a <= ANY (SELECT q.a FROM r q WHERE q.id = r.id + 1)") { x, y in
+        right.contains { $0.id == y.id + 1 && less($0.a, x.a) == false }
+    }
     // Through an index on the inner side.
     try rig.run("CREATE INDEX r_a ON r (a); ANALYZE r")
     try join(rig, left, right, ["JOIN", "LEFT JOIN"], "l.a = r.a AND r.b > 5 AND l.id < 20") {

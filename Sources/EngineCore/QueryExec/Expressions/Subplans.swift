@@ -32,6 +32,7 @@ class SubplanEvaluator: Evaluator {
             return result
         }
         result.reset()
+        try prepare(chunk, selection)
         for index in 0..<selection.count {
             let row = selection[index]
             try instance.bind(bindings, chunk, row: row)
@@ -42,6 +43,10 @@ class SubplanEvaluator: Evaluator {
 
     /// The answer depends on nothing but the subplan: ANY and ALL also depend on their left side.
     var isAnswerConstant: Bool { true }
+
+    /// Evaluates what the answers need of the selected rows, once for all of them: the chunk's own selection says nothing
+    /// about them.
+    func prepare(_ chunk: Chunk, _ selection: Selection) throws(EngineError) {}
 
     /// Computes the answer for `row` of the chunk into `place` of the result.
     func answer(_ chunk: Chunk, _ row: Int, into place: Int) throws(EngineError) {
@@ -104,6 +109,8 @@ final class QuantifiedSubplan: SubplanEvaluator {
     /// One call per column, over the left value (a constant vector) and the subquery's column.
     private let tests: [CallEvaluator]
     private let leftValues: [Vector]
+    /// The left side for the rows under way.
+    private var compared: [Vector] = []
     /// The subquery's rows, kept when they do not depend on the row.
     private let kept: MaterializeOperator?
     private var filled: UInt64 = 0
@@ -122,9 +129,13 @@ final class QuantifiedSubplan: SubplanEvaluator {
 
     override var isAnswerConstant: Bool { false }
 
+    override func prepare(_ chunk: Chunk, _ selection: Selection) throws(EngineError) {
+        compared.removeAll(keepingCapacity: true)
+        for expression in left { compared.append(try expression.evaluate(chunk, selection)) }
+    }
+
     override func answer(_ chunk: Chunk, _ row: Int, into place: Int) throws(EngineError) {
-        for (index, expression) in left.enumerated() {
-            let source = try expression.evaluate(chunk, chunk.selection)
+        for (index, source) in compared.enumerated() {
             let target = leftValues[index]
             target.reset()
             target.isConstant = true
@@ -184,6 +195,8 @@ final class HashedAnySubplan: SubplanEvaluator {
     private let found: UnsafeMutablePointer<Int32>
     private var filled: UInt64 = 0
     private var hasNull = false
+    /// The left side for the rows under way.
+    private var compared: [Vector] = []
 
     init(
         _ plan: Operator, left: [Evaluator], columnTypes: [SQLType], capacity: Int, _ instance: Instance
@@ -197,6 +210,11 @@ final class HashedAnySubplan: SubplanEvaluator {
     deinit { found.deallocate() }
 
     override var isAnswerConstant: Bool { false }
+
+    override func prepare(_ chunk: Chunk, _ selection: Selection) throws(EngineError) {
+        compared.removeAll(keepingCapacity: true)
+        for expression in left { compared.append(try expression.evaluate(chunk, selection)) }
+    }
 
     private func fill() throws(EngineError) {
         if filled == instance.executionNumber { return }
@@ -217,8 +235,7 @@ final class HashedAnySubplan: SubplanEvaluator {
     override func answer(_ chunk: Chunk, _ row: Int, into place: Int) throws(EngineError) {
         try fill()
         var rowNumber = UInt16(truncatingIfNeeded: row)
-        var vectors: [Vector] = []
-        for expression in left { vectors.append(try expression.evaluate(chunk, chunk.selection)) }
+        let vectors = compared
         var leftHasNull = false
         for vector in vectors where vector.isNull(row) { leftHasNull = true }
         if groups.count == 0 { return result.setCell(place, Cell(false)) }
