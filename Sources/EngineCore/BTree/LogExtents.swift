@@ -4,6 +4,7 @@
 //
 // They come from the end of the device, where trees grow to last.
 
+import Fibers
 import Platform
 
 extension PageAllocator {
