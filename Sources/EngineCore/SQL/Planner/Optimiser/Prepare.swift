@@ -130,6 +130,9 @@ struct LogicalPasses {
                 try pruned(recursive.start, ColumnSet(recursive.startColumns)),
                 try pruned(recursive.step, ColumnSet(recursive.stepColumns)),
             ])
+        case .join(let join):
+            // A lateral right side reads columns of the left one that nobody above may want.
+            needed = needed.union(join.right.freeSet())
         case .distinct(let input, let on):
             if on.isEmpty { needed = ColumnSet(input.outputs) }
         case .lockRows(let input, _):
