@@ -6,6 +6,8 @@
 // update twice is the same as once, and a block is copied once.
 
 import AsyncIO
+import BufferPool
+import Fibers
 import IOScheduler
 import Platform
 import WALEngine
