@@ -41,7 +41,7 @@ bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; wr
 	scripts/bench $(RELEASE)
 
 lint: ## swift format, strict
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
 clean: ## remove build products
 	rm -rf .build .build-metal

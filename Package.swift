@@ -138,19 +138,12 @@ let package = Package(
         .executableTarget(
             name: "dbkernel-sim",
             dependencies: [
-                "Platform", "Fibers", "EngineCore", "HostPlatform", "SharedSuite", "Runtime",
+                "Platform", "Fibers", "EngineCore", "HostPlatform", "SharedSuite", "Runtime", "BTree", "BufferPool",
+                "MVCC",
+                "MultiEngine", "WALEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
-        .target(name: "CLMDB", path: "Benchmarks/CLMDB", linkerSettings: [.linkedLibrary("dl")]),
-        .executableTarget(
-            name: "dbkernel-bench",
-            dependencies: [
-                "Platform", "Fibers", "AsyncIO", "DirectStorage", "LayoutManager", "WALEngine", "BufferPool", "BTree",
-                "HostPlatform", "CPrimitives", "CLMDB",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            path: "Benchmarks/dbkernel-bench", swiftSettings: common),
         .testTarget(
             name: "HostTests", dependencies: ["SharedSuite", "HostPlatform", "Platform", "Fibers"],
             swiftSettings: common),

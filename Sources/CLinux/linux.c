@@ -245,10 +245,40 @@ int dbk_run_pinned(int count, const int *cpus, void (*body)(void *, int), void *
 // ---- Memory -------------------------------------------------------------------------------------------------------
 
 void *dbk_reserve(size_t byte_count) {
-    void *base = mmap(NULL, byte_count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t const large = 2 << 20;
+    size_t length = byte_count < large ? byte_count : byte_count + large;
+    char *base = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED) return NULL;
+    if (length > byte_count) {
+        char *aligned = (char *)(((uintptr_t)base + large - 1) & ~(large - 1));
+        size_t end = (byte_count + 4095) & ~(size_t)4095;
+        if (aligned > base) munmap(base, (size_t)(aligned - base));
+        if (aligned + end < base + length) munmap(aligned + end, (size_t)(base + length - aligned - end));
+        base = aligned;
+    }
+    // Where huge pages come unasked, touching one page would take the memory of 512.
     madvise(base, byte_count, MADV_NOHUGEPAGE);
     return base;
+}
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+int dbk_enlarge_pages(void *base, size_t byte_count) {
+    if (madvise(base, byte_count, MADV_HUGEPAGE)) return errno == ENOMEM ? 1 : 2;
+    int error = madvise(base, byte_count, MADV_COLLAPSE) ? errno : 0;
+    if (!error) return 0;
+    madvise(base, byte_count, MADV_NOHUGEPAGE);
+    // Before Linux 6.1 there is no such advice.
+    return error == EINVAL ? 2 : 1;
+}
+
+void dbk_split_pages(void *base, size_t byte_count) {
+    // Advice about a part of a huge page splits it, and this one does nothing else to speak of. Without the split, parts
+    // that are given back would stay allocated until the whole is.
+    for (size_t at = 0; at < byte_count; at += 2 << 20) madvise((char *)base + at, 4096, MADV_COLD);
+    madvise(base, byte_count, MADV_NOHUGEPAGE);
 }
 
 void *dbk_map(size_t byte_count, int node, int huge) {

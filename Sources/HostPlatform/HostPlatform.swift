@@ -192,6 +192,14 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     package func deallocate(_ base: UnsafeMutableRawPointer, byteCount: Int) { dbk_unmap(base, byteCount) }
     package func reserve(byteCount: Int) -> UnsafeMutableRawPointer? { dbk_reserve(byteCount) }
     package func discard(_ base: UnsafeMutableRawPointer, pageCount: Int) { dbk_discard(base, pageCount * pageSize) }
+    package func enlargePages(_ base: UnsafeMutableRawPointer, byteCount: Int) -> EnlargeResult {
+        switch dbk_enlarge_pages(base, byteCount) {
+        case 0: .done
+        case 1: .notNow
+        default: .never
+        }
+    }
+    package func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int) { dbk_split_pages(base, byteCount) }
     package func protect(_ base: UnsafeMutableRawPointer, pageCount: Int) { dbk_protect(base, pageCount * pageSize) }
 
     // MARK: Block device

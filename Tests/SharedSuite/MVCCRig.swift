@@ -91,6 +91,27 @@ final class Session {
         }
     }
 
+    /// `count` rows at once under `key` and those after it; row `i` has the value `value + i`, and `length` bytes.
+    func insertRun(
+        _ tree: VersionedTree, _ key: UInt64, count: Int, _ value: UInt64, length: Int = 8
+    ) throws(EngineError) {
+        transaction.beginStatement()
+        let run = RowRun()
+        var first = key
+        for index in 0..<UInt64(count) {
+            let bytes = row(value + index, length)
+            if let target = run.append(length) {
+                target.copyMemory(from: bytes.baseAddress! + RowHeader.byteCount, byteCount: length)
+                continue
+            }
+            try tree.insert(run, firstRowID: first, transaction)
+            first += UInt64(run.count)
+            run.removeAll()
+            run.append(length)!.copyMemory(from: bytes.baseAddress! + RowHeader.byteCount, byteCount: length)
+        }
+        try tree.insert(run, firstRowID: first, transaction)
+    }
+
     func update(
         _ tree: VersionedTree, _ key: UInt64, _ value: UInt64, length: Int = 8, changesKey: Bool = false,
         policy: LockWaitPolicy = .wait

@@ -243,63 +243,6 @@ private func checkLoserFree(_ rig: CrashRig) throws(EngineError) {
     for key in 0..<UInt64(200) where found[key] != key + 1 { rig.context.fail("row \(key) is \(found[key] ?? 0)") }
 }
 
-/// The device's superblocks, log and first data pages at one moment.
-private final class DeviceImage {
-    private let dataByteCount: Int
-    let logEnd: UInt64
-    private let layout: DiskLayout
-    private let front: UnsafeMutableRawPointer
-    private let data: UnsafeMutableRawPointer
-    private let recoveredLog: UnsafeMutableRawPointer
-
-    init(_ rig: CrashRig) throws(EngineError) {
-        layout = rig.superblock.current.layout
-        logEnd = LogBlock.number(of: rig.log.durableLSN)
-        // The double-write zone and the pages behind it.
-        dataByteCount = Int(layout.dataFirstPage - layout.doubleWriteFirstPage) * pageSize + (8 << 20)
-        front = .allocate(byteCount: Int(layout.walOffset), alignment: 4096)
-        data = .allocate(byteCount: dataByteCount, alignment: 4096)
-        recoveredLog = .allocate(byteCount: Int(layout.walByteCount), alignment: 4096)
-        try rig.io.read(into: front, offset: 0, byteCount: Int(layout.walOffset), class: .read)
-        try rig.io.read(into: data, offset: dataOffset, byteCount: dataByteCount, class: .read)
-    }
-
-    deinit {
-        front.deallocate()
-        data.deallocate()
-        recoveredLog.deallocate()
-    }
-
-    private var dataOffset: UInt64 { layout.doubleWriteFirstPage * UInt64(pageSize) }
-    private var hasLog = false
-
-    /// Pages and superblock of the image, with the boot that crashed counted; the log as it is, up to block `cut`.
-    func restore(_ rig: CrashRig, keepingLogUpTo cut: UInt64) throws(EngineError) {
-        if !hasLog {
-            hasLog = true
-            try rig.io.read(
-                into: recoveredLog, offset: layout.walOffset, byteCount: Int(layout.walByteCount), class: .read)
-        }
-        try rig.io.write(from: front, offset: 0, byteCount: Int(layout.walOffset), class: .log)
-        try rig.io.write(from: data, offset: dataOffset, byteCount: dataByteCount, class: .log)
-        let zone = rig.log.zone
-        let zeros = UnsafeMutableRawPointer.allocate(byteCount: LogBlock.byteCount, alignment: 4096)
-        defer { zeros.deallocate() }
-        zeros.initializeMemory(as: UInt8.self, repeating: 0, count: LogBlock.byteCount)
-        for number in cut..<cut + 64 {
-            try rig.io.write(
-                from: zeros, offset: zone.byteOffset(number), byteCount: LogBlock.byteCount, class: .log)
-        }
-        let store = try SuperblockStore.open(io: rig.io, platform: rig.context.platform)
-        try store.update { $0.bootCount += 1 }
-    }
-
-    func restoreLog(_ rig: CrashRig) throws(EngineError) {
-        try rig.io.write(
-            from: recoveredLog, offset: layout.walOffset, byteCount: Int(layout.walByteCount), class: .log)
-    }
-}
-
 private func checkpointsBoundRedo(_ context: SuiteContext) throws(EngineError) {
     let rig = try CrashRig(context, walByteCount: 1 << 20)
     let capacity = rig.log.capacityByteCount

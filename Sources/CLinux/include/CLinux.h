@@ -74,6 +74,9 @@ void *dbk_map(size_t byte_count, int node, int huge);
 void *dbk_reserve(size_t byte_count);
 void dbk_unmap(void *base, size_t byte_count);
 void dbk_discard(void *base, size_t byte_count);
+// 2 MiB-aligned memory on huge pages: 0 done, 1 not now, 2 never; and back.
+int dbk_enlarge_pages(void *base, size_t byte_count);
+void dbk_split_pages(void *base, size_t byte_count);
 void dbk_protect(void *base, size_t byte_count);
 
 // ---- The rest -----------------------------------------------------------------------------------------------------

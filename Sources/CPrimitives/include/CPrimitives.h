@@ -27,6 +27,15 @@ static inline uint64_t dbk_tsc(void) {
 static inline uintptr_t dbk_stack_pointer(void) { return (uintptr_t)__builtin_frame_address(0); }
 static inline void dbk_pause(void) { __asm__ volatile("pause"); }
 static inline void dbk_prefetch(const void *address) { __builtin_prefetch(address); }
+// A tree page's first two lines: header and hints.
+static inline void dbk_prefetch_header(const void *page) {
+    __builtin_prefetch(page);
+    __builtin_prefetch((const char *)page + 64);
+}
+// Twelve lines: header, hints, and slots as far as they reach in a page of short entries.
+static inline void dbk_prefetch_leaf(const void *page) {
+    for (int line = 0; line < 12; line++) __builtin_prefetch((const char *)page + 64 * line);
+}
 
 // Of 16 ascending integers: how many are less than `value`, plus 256 times how many are not greater. If they do not ascend,
 // any two numbers up to 16. SSE2.

@@ -86,6 +86,34 @@ package final class BTree: @unchecked Sendable {
 
     // MARK: Point reads
 
+    /// An entry where it lies in its leaf, or the place where there is none. The bytes may be torn, and what is made of them
+    /// counts only if `pool.validate(page, token)` says so afterwards.
+    package struct Place: BitwiseCopyable {
+        package let page: PageID
+        package let token: UInt64
+        /// Nil if there is no such key.
+        package let base: UnsafeMutableRawPointer?
+        /// Bytes of the payload, all within the page.
+        package let byteCount: Int
+        package let isSpilled: Bool
+
+        @inlinable @inline(__always) package var payload: UnsafeRawBufferPointer {
+            UnsafeRawBufferPointer(start: base, count: byteCount)
+        }
+    }
+
+    /// The entry with `key`. Allocates nothing and knows no generic type: what lookups that are to be fast are made of.
+    package func find(_ key: TreeKey) throws(EngineError) -> Place {
+        let leaf = try findLeaf(key)
+        let node = TreePage(pool.pointer(leaf.page))
+        let (slot, found) = node.search(key)
+        if !found { return Place(page: leaf.page, token: leaf.token, base: nil, byteCount: 0, isSpilled: false) }
+        let payload = node.payload(slot)
+        return Place(
+            page: leaf.page, token: leaf.token, base: payload.baseAddress, byteCount: payload.count,
+            isSpilled: node.isSpilled(slot))
+    }
+
     /// Calls `body` with the payload of `key`, and whether it is spilled, and returns what it returned; nil if there is no
     /// such key. The bytes may be torn and `body` may be called several times: it must only compute its result from them,
     /// within the bounds given. Its last result is of bytes that were as they are on the page. Allocates nothing.
@@ -143,15 +171,20 @@ package final class BTree: @unchecked Sendable {
     /// One attempt; nil if a page changed under it.
     @inlinable @inline(__always)
     func tryFindLeaf(_ key: TreeKey) throws(EngineError) -> Visit? {
+        let pool = pool
         var page = root
         var token = try pool.optimisticRead(page)
         var level = TreePage(pool.pointer(page)).level
         while level > 0 {
             let node = TreePage(pool.pointer(page))
             let child = node.child(node.childIndex(key))
-            // Its header and hints come while its state is looked at. A wrong number does no harm.
-            dbk_prefetch(pool.pointer(child))
-            dbk_prefetch(pool.pointer(child) + 64)
+            // Its header and hints come while its state is looked at, and of a leaf its slots, too: it is seldom in a
+            // cache, and they would be waited for one after the other. A wrong number does no harm.
+            if level == 1 {
+                dbk_prefetch_leaf(pool.pointer(child))
+            } else {
+                dbk_prefetch_header(pool.pointer(child))
+            }
             if !pool.validate(page, token) { return nil }
             let childToken = try pool.optimisticRead(child)
             if !pool.validate(page, token) { return nil }

@@ -63,9 +63,12 @@ package struct LeafGuard: ~Copyable {
     package mutating func remove(into record: inout LogRecordBuilder, at slot: Int) {
         let operands = record.appendPageOperation(page: page, opcode: PageOpcode.remove, byteCount: 2)
         operands.setLittle(0, UInt16(slot))
-        if usedBefore == 0 { usedBefore = node.usedByteCount }
+        noteUse()
         perform(PageOpcode.remove, operands, 2)
     }
+
+    /// Before the first operation that makes the leaf smaller.
+    mutating func noteUse() { if usedBefore == 0 { usedBefore = node.usedByteCount } }
 
     /// Replaces a payload. Only the bytes between the first and the last that differ are logged; of the first 16, where row
     /// versions keep their header, whole words: a word may have been changed in place without a record since, so that at
@@ -90,7 +93,7 @@ package struct LeafGuard: ~Copyable {
         if middle > 0 {
             (operands + 8).copyMemory(from: payload.baseAddress.unsafelyUnwrapped + front, byteCount: middle)
         }
-        if payload.count < old.count && usedBefore == 0 { usedBefore = node.usedByteCount }
+        if payload.count < old.count { noteUse() }
         perform(PageOpcode.patch, operands, byteCount)
     }
 
@@ -119,7 +122,7 @@ package struct LeafGuard: ~Copyable {
         return index
     }
 
-    private mutating func perform(_ opcode: UInt16, _ operands: UnsafeMutableRawPointer, _ byteCount: Int) {
+    mutating func perform(_ opcode: UInt16, _ operands: UnsafeMutableRawPointer, _ byteCount: Int) {
         isChanged = true
         BTreeRedo.perform(node.base, opcode, UnsafeRawBufferPointer(start: operands, count: byteCount))
     }

@@ -11,6 +11,8 @@
 //   patch      u16 slot, u16 bytes kept in front, u16 bytes kept behind, u16 spilled flag, bytes that come between
 //   truncate   u16 slots kept, upper fence
 //   release    nothing: the page is free
+//   insertRun  see EntryRun.swift
+//   removeRun  u16 first slot, u16 count
 //   allocate   u16 extent of the map page, u16 page of the extent, u32 owner, u8 1 = shared extent, u8 1 = suspect
 //   deallocate u16 extent, u16 page
 //   suspect    u16 extent, u16 page, u8 1 = set
@@ -28,6 +30,8 @@ package enum PageOpcode {
     package static let patch: UInt16 = 5
     package static let truncate: UInt16 = 6
     package static let release: UInt16 = 7
+    package static let insertRun: UInt16 = 8
+    package static let removeRun: UInt16 = 9
     package static let allocate: UInt16 = 16
     package static let deallocate: UInt16 = 17
     package static let suspect: UInt16 = 18
@@ -69,6 +73,8 @@ package enum BTreeRedo {
         case PageOpcode.image: return image(page, base, bytes.count)
         case PageOpcode.truncate: return truncate(page, base, bytes.count)
         case PageOpcode.release: return release(page)
+        case PageOpcode.insertRun: return insertRun(page, base, bytes.count)
+        case PageOpcode.removeRun: return removeRun(page, base, bytes.count)
         case PageOpcode.allocate, PageOpcode.deallocate, PageOpcode.suspect, PageOpcode.vacate:
             return ExtentMapPage(page).apply(opcode, base, bytes.count)
         case PageOpcode.own: return SharedExtentPage(page).apply(base, bytes.count)
@@ -117,6 +123,25 @@ package enum BTreeRedo {
         let slot = Int(base.little(0, as: UInt16.self))
         guard slot < node.slotCount else { return false }
         node.remove(at: slot)
+        return true
+    }
+
+    private static func insertRun(_ page: UnsafeMutableRawPointer, _ base: UnsafeRawPointer, _ count: Int) -> Bool {
+        guard let node = treePage(page) else { return false }
+        let run = EntryRun(base, count)
+        guard let needed = run.spaceNeeded(prefixLength: node.prefixLength), run.slot <= node.slotCount,
+            needed <= node.freeByteCount
+        else { return false }
+        node.insert(run, spaceNeeded: needed)
+        return true
+    }
+
+    private static func removeRun(_ page: UnsafeMutableRawPointer, _ base: UnsafeRawPointer, _ count: Int) -> Bool {
+        guard count == 4, let node = treePage(page) else { return false }
+        let slot = Int(base.little(0, as: UInt16.self))
+        let removed = Int(base.little(2, as: UInt16.self))
+        guard removed > 0, slot + removed <= node.slotCount else { return false }
+        for index in (slot..<slot + removed).reversed() { node.remove(at: index) }
         return true
     }
 

@@ -38,7 +38,8 @@ struct StructureChange: ~Copyable {
         return true
     }
 
-    /// Latches a reserved page, which need not be in memory; its first operation is an image. Parks: before all `latch`es.
+    /// Latches a reserved page, which need not be in memory; its first operation is an image. Parks: before all `latch`es, and
+    /// after `Log.ensureRoom`: the page may be dirty from an earlier life, and the zone is freed by checkpoints that write it.
     mutating func latchNew(_ page: PageID) throws(EngineError) {
         precondition(count == Int(new.nonzeroBitCount), "new pages come first")
         try pool.pool.latchNew(page)

@@ -146,7 +146,10 @@ package struct TreeCheck {
             if index > 0 && node.suffix(index - 1).compare(suffix) >= 0 {
                 report.add("B", page, "the key of slot \(index) is not after the one before")
             }
-            if !node.isPlain && node.head(index) != suffix.head {
+            if !node.isPlain && node.suffix(0).commonPrefixLength(suffix) < node.sharedLength {
+                report.add("B", page, "slot \(index) does not share what all keys are to share")
+            }
+            if !node.isPlain && node.head(index) != suffix.dropFirst(node.sharedLength).head {
                 report.add("B", page, "slot \(index) has a wrong head")
             }
             if suffix.count + prefixLength > TreePage.maxKeyByteCount {

@@ -70,6 +70,11 @@ package struct TreeKey: BitwiseCopyable {
     package func commonPrefixLength(_ other: TreeKey) -> Int {
         let common = min(count, other.count)
         var index = 0
+        while index + 8 <= common {
+            let difference = base.big(index, as: UInt64.self) ^ other.base.big(index, as: UInt64.self)
+            if difference != 0 { return index + difference.leadingZeroBitCount / 8 }
+            index += 8
+        }
         while index < common {
             if base.load(fromByteOffset: index, as: UInt8.self)
                 != other.base.load(fromByteOffset: index, as: UInt8.self)

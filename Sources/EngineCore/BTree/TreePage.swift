@@ -9,7 +9,8 @@
 //   44  upper fence           u16 offset, u16 length      every key of the page < it; length 0 = no bound
 //   48  level                 u8        0 = leaf
 //   49  layout                u8        TreeLayout
-//   50                        6 bytes zero
+//   50  shared length     u16       bytes behind the prefix that all keys share as well; heads begin after them
+//   52                        4 bytes zero
 //   56  first child           u64       inner: the child left of all slots
 //   64  hints                 16 u32    heads of every (count/17)th slot; meaningful above `hintThreshold` slots
 //   128 slots                 10 bytes each, in key order
@@ -49,6 +50,7 @@ package struct TreePage: BitwiseCopyable {
         @inlinable static var upperFence: Int { 44 }
         @inlinable static var level: Int { 48 }
         @inlinable static var layout: Int { 49 }
+        @inlinable static var shared: Int { 50 }
         @inlinable static var firstChild: Int { 56 }
         @inlinable static var hints: Int { 64 }
         @inlinable static var slots: Int { 128 }
@@ -91,6 +93,11 @@ package struct TreePage: BitwiseCopyable {
     /// Never more than a key may be long.
     @inlinable @inline(__always) package var prefixLength: Int {
         let raw = Int(base.little(Offset.prefixLength, as: UInt16.self))
+        return raw < Self.maxKeyByteCount ? raw : Self.maxKeyByteCount
+    }
+    /// Fences are cut short, so keys often share more than their prefix, and right-edge pages have no prefix at all.
+    @inlinable @inline(__always) package var sharedLength: Int {
+        let raw = Int(base.little(Offset.shared, as: UInt16.self))
         return raw < Self.maxKeyByteCount ? raw : Self.maxKeyByteCount
     }
     @inlinable @inline(__always) package var level: Int {

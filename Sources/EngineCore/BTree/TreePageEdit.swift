@@ -60,18 +60,54 @@ extension TreePage {
         return start
     }
 
-    private func addHeapBytes(_ difference: Int) {
+    func addHeapBytes(_ difference: Int) {
         base.setLittle(Offset.heapByteCount, UInt16(truncatingIfNeeded: heapByteCount &+ difference))
     }
 
-    private func setSlotCount(_ count: Int) { base.setLittle(Offset.slotCount, UInt16(count)) }
+    func setSlotCount(_ count: Int) { base.setLittle(Offset.slotCount, UInt16(count)) }
 
-    private func writeSlot(_ index: Int, offset: Int, suffixByteCount: Int, payloadByteCount: Int, spilled: Bool) {
+    func writeSlot(_ index: Int, offset: Int, suffixByteCount: Int, payloadByteCount: Int, spilled: Bool) {
         let slot = slot(index)
         slot.setLittle(0, UInt16(offset))
         slot.setLittle(2, UInt16(suffixByteCount))
         slot.setLittle(4, UInt16(payloadByteCount) | (spilled ? Self.spilledFlag : 0))
-        slot.setLittle(6, isPlain ? 0 : TreeKey(base: UnsafeRawPointer(base) + offset, count: suffixByteCount).head)
+        let suffix = TreeKey(base: UnsafeRawPointer(base) + offset, count: suffixByteCount)
+        slot.setLittle(6, isPlain ? 0 : suffix.dropFirst(sharedLength).head)
+    }
+
+    /// Before keys from `lowest` to `highest` (without prefix) are inserted: cuts the shared length to what they share with the
+    /// others. An only key shares all but four bytes with itself.
+    func share(_ lowest: TreeKey, _ highest: TreeKey) {
+        if isPlain { return }
+        let count = slotCount
+        let old = sharedLength
+        if count > 0 && old == 0 { return }
+        var shared = lowest.commonPrefixLength(highest)
+        if count == 0 {
+            shared = min(shared, max(0, lowest.count - 4))
+        } else {
+            shared = min(min(shared, old), suffix(0).commonPrefixLength(lowest))
+        }
+        if shared == old { return }
+        base.setLittle(Offset.shared, UInt16(shared))
+        if count > 0 { rewriteHeads() }
+    }
+
+    private func rewriteHeads() {
+        let shared = sharedLength
+        for index in 0..<slotCount { slot(index).setLittle(6, suffix(index).dropFirst(shared).head) }
+        updateHints(from: 0, oldCount: 0)
+    }
+
+    /// After the page was filled: as much is shared as can be.
+    private func shareAll() {
+        if isPlain { return }
+        let count = slotCount
+        var shared = 0
+        if count == 1 { shared = max(0, suffix(0).count - 4) }
+        if count > 1 { shared = suffix(0).commonPrefixLength(suffix(count - 1)) }
+        base.setLittle(Offset.shared, UInt16(shared))
+        rewriteHeads()
     }
 
     /// Inserts an entry before slot `index`. `suffix` is the key without the page's prefix; neither it nor `payload` may
@@ -81,6 +117,7 @@ extension TreePage {
         let byteCount = suffix.count + payload.count
         precondition(index <= count && Self.slotByteCount + byteCount <= freeByteCount, "no room in the page")
         if contiguousFreeByteCount < Self.slotByteCount + byteCount { compact() }
+        share(suffix, suffix)
         let offset = takeHeap(byteCount)
         (base + offset).copyMemory(from: suffix.base, byteCount: suffix.count)
         if payload.count > 0 {
@@ -138,7 +175,7 @@ extension TreePage {
     /// Moves all entries together at the end of the page. With `growing`, that slot's entry comes last, with `newByteCount`
     /// bytes of room for a new payload, which the caller fills in; returns where that entry's key then is.
     @discardableResult
-    private func compact(growing: Int = -1, to newByteCount: Int = 0) -> Int {
+    func compact(growing: Int = -1, to newByteCount: Int = 0) -> Int {
         var memory = ScratchPage(repeating: 0)
         var result = 0
         withUnsafeMutableBytes(of: &memory) { copy in
@@ -191,7 +228,7 @@ extension TreePage {
                 count, offset: offset, suffixByteCount: added.count + suffix.count, payloadByteCount: payload.count,
                 spilled: source.isSpilled(index))
         }
-        updateHints(from: 0, oldCount: 0)
+        shareAll()
     }
 
     /// Appends one entry with a whole key.

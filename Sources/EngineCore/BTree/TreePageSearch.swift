@@ -2,6 +2,9 @@
 //
 // Sixteen hints, compared all at once, leave a seventeenth of the slots; heads decide among those; keys are touched only
 // where heads are equal. Without branches that depend on the data up to that point.
+//
+// Heads take for granted that the key begins with what all keys of the page share. If it is not found, that is made sure of by
+// the key before the place where it would be, which a descent looks at next anyway.
 
 import CPrimitives
 import Platform
@@ -11,11 +14,25 @@ extension TreePage {
     @inlinable @inline(__always) package func search(_ key: TreeKey) -> (slot: Int, found: Bool) {
         let suffix = key.dropFirst(prefixLength)
         if isPlain { return searchPlain(suffix) }
-        let head = suffix.head
-        let slot = lowerBound(head)
+        let shared = sharedLength
+        let head = suffix.dropFirst(shared).head
         let count = slotCount
-        if slot == count || self.head(slot) != head { return (slot, false) }
-        return searchEqualHeads(suffix, head, from: slot, count: count)
+        var result = (slot: lowerBound(head, count), found: false)
+        if result.slot != count && self.head(result.slot) == head {
+            result = searchEqualHeads(suffix, head, from: result.slot, count: count)
+            if result.found { return result }
+        }
+        if shared == 0 || count == 0 { return result }
+        let order = compareShared(suffix, result.slot > 0 ? result.slot &- 1 : 0, shared)
+        if order == 0 { return result }
+        return (order < 0 ? 0 : count, false)
+    }
+
+    /// How `key` is ordered against the bytes that all keys share, taken from slot `index`.
+    @inlinable @inline(__always) func compareShared(_ key: TreeKey, _ index: Int, _ shared: Int) -> Int {
+        let other = suffix(index)
+        return TreeKey(base: key.base, count: key.count < shared ? key.count : shared)
+            .compare(TreeKey(base: other.base, count: other.count < shared ? other.count : shared))
     }
 
     /// The child to follow for `key`: the last slot whose key is not greater, -1 if there is none.
@@ -28,8 +45,7 @@ extension TreePage {
     @inlinable @inline(__always) package func childIndexBefore(_ key: TreeKey) -> Int { search(key).slot &- 1 }
 
     /// First slot whose head is not less than `head`.
-    @inlinable @inline(__always) func lowerBound(_ head: UInt32) -> Int {
-        let count = slotCount
+    @inlinable @inline(__always) func lowerBound(_ head: UInt32, _ count: Int) -> Int {
         var lower = 0
         var length = count
         if count > Self.hintThreshold {

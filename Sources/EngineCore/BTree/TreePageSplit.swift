@@ -27,7 +27,7 @@ extension TreePage {
         if count == 1 {
             return SplitPlan(keep: position, separatorByteCount: separateFromOnlySlot(key, position, at: separator))
         }
-        let keep = position == count && !hasUpperFence ? count - max(1, count / 16) : balancedCut()
+        let keep = position == count && !hasUpperFence ? count - max(1, count / 16) : shortestCut(near: balancedCut())
         // The shortest separator between the neighbours.
         let length = copyKey(keep, to: separator)
         let common = prefixLength + suffix(keep - 1).commonPrefixLength(suffix(keep))
@@ -46,6 +46,21 @@ extension TreePage {
             cut += 1
         }
         return max(1, cut)
+    }
+
+    /// The cut with the shortest separator within an eighth of the slots around `cut`: groups of keys that begin alike stay
+    /// together, which serves prefixes, heads and inner nodes (Bayer and Unterauer's split interval).
+    private func shortestCut(near cut: Int) -> Int {
+        let reach = slotCount / 8
+        var best = cut
+        var shared = suffix(cut - 1).commonPrefixLength(suffix(cut))
+        for candidate in max(1, cut - reach)...min(slotCount - 1, cut + reach) {
+            let length = suffix(candidate - 1).commonPrefixLength(suffix(candidate))
+            if length < shared || length == shared && abs(candidate - cut) < abs(best - cut) {
+                (best, shared) = (candidate, length)
+            }
+        }
+        return best
     }
 
     /// The shortest separator between the only slot and `key`, which comes before it (`position` 0) or after it.

@@ -42,6 +42,7 @@ package final class BufferPool: @unchecked Sendable {
     @usableFromInline let base: UnsafeMutableRawPointer
     @usableFromInline let dirty: DirtyPages
     let frames: FrameTable
+    let largePages: LargePages
     let waiting = ParkingLot()
     let lanes: [WriteBackLane]
     let prefetchers: [Prefetcher]
@@ -93,6 +94,7 @@ package final class BufferPool: @unchecked Sendable {
         self.dirtyMemory = dirtyMemory
         dirty = DirtyPages(memory: dirtyMemory, pageCount: pageCount, listCount: scheduler.workerCount)
         frames = FrameTable(count: frameCount)
+        largePages = LargePages(base: base, pageCount: pageCount, platform: platform)
         var lanes: [WriteBackLane] = []
         var prefetchers: [Prefetcher] = []
         let zone = DoubleWriteZone(layout: layout, laneCount: scheduler.workerCount)
@@ -120,6 +122,9 @@ package final class BufferPool: @unchecked Sendable {
         dirty.deallocate()
         frames.deallocate()
     }
+
+    /// Regions of 2 MiB that are on one large page.
+    package var largePageCount: Int { largePages.largeCount }
 
     /// True if pages go through the double-write zone, because the device may tear them.
     package var usesDoubleWrite: Bool { DoubleWrite.isNeeded(io.geometry) }
@@ -164,7 +169,10 @@ package final class BufferPool: @unchecked Sendable {
             let taken = word(page).pointee.compareExchange(
                 expected: old, desired: desired, successOrdering: .acquiring, failureOrdering: .relaxed)
             if taken.exchanged {
-                if !isResident { frames.setPage(frame, page) }
+                if !isResident {
+                    frames.setPage(frame, page)
+                    largePages.entered(page)
+                }
                 pointer(page).initializeMemory(as: UInt8.self, repeating: 0, count: pageSize)
                 return
             }

@@ -60,6 +60,7 @@ extension BufferPool {
     /// clock's next pass unless it is used.
     func finishLoading(_ page: PageID, _ frame: Int, isCold: Bool, keepLatched: Bool) {
         frames.setPage(frame, page)
+        largePages.entered(page)
         let word = word(page)
         var old = word.pointee.load(ordering: .relaxed)
         while true {

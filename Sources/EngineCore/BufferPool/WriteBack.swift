@@ -31,12 +31,24 @@ extension BufferPool {
         }
     }
 
+    /// Starts putting the cache on large pages, see LargePages.swift. After recovery, which is busy enough.
+    package func startLargePages() throws(EngineError) {
+        running.add(1, ordering: .relaxed)
+        largePages.fiber = try scheduler.spawn(on: scheduler.workerCount - 1, .background, "large pages") {
+            self.largePages.run(
+                isRoomy: { self.frames.freeCount > self.frameCount / 16 },
+                isStopping: { self.isStopping.load(ordering: .acquiring) })
+            self.running.subtract(1, ordering: .releasing)
+        }
+    }
+
     /// Ends them and parks until they are gone. Dirty pages stay dirty: `flushAll` first for an orderly end.
     package func stop() {
         isStopping.store(true, ordering: .releasing)
         while running.load(ordering: .acquiring) > 0 {
             for lane in lanes { scheduler.wake(FiberRef(rawValue: lane.writer.load(ordering: .acquiring))) }
             for prefetcher in prefetchers { prefetcher.wakeAll(scheduler) }
+            scheduler.wake(largePages.fiber)
             Fiber.sleep(.microseconds(200))
         }
     }

@@ -23,7 +23,7 @@ package struct LogUndo {
     package let isSpilled: Bool
     package let oldWriter: UInt64
     package let key: UnsafeRawBufferPointer
-    /// Bytes of the old row; empty unless `action` is `replace`.
+    /// Bytes of the old row; empty unless `action` is `replace`. Of a run, its length.
     package let oldRow: UnsafeRawBufferPointer
 
     static let headerByteCount = 28

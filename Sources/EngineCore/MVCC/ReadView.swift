@@ -71,7 +71,7 @@ package struct ReadView: BitwiseCopyable, @unchecked Sendable {
         while undo != 0 {
             let record = UndoRecord(undo)
             switch record.action {
-            case .insert: return nil
+            case .insert, .insertRun: return nil
             case .delete: break  // a delete left the bytes where they were
             case .replace: found = SeenVersion(row: record.oldRow, isSpilled: record.oldIsSpilled)
             }

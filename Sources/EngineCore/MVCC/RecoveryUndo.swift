@@ -114,7 +114,7 @@ struct Undo {
         if record.kind == .update && record.undo.count > 0 {
             let undo = try LogUndo(record.undo)
             let chain = UndoChain(transactionID: id, previousLSN: loser.lastLSN, undoNextLSN: next)
-            loser.lastLSN = try VersionedTree.undo(undo, in: tree(undo), chain)
+            loser.lastLSN = try VersionedTree.undo(undo, at: record.startLSN, in: tree(undo), chain)
             undoneCount += 1
         }
         loser.undoNextLSN = next

@@ -107,6 +107,17 @@ struct ReadPredicates {
         return false
     }
 
+    /// True if what the change wrote was read, or its absence was.
+    func contains(_ record: UndoRecord) -> Bool {
+        if record.action != .insertRun { return contains(record.tree, record.key) }
+        if count == 0 { return false }
+        for index in 0..<record.runCount {
+            var key = (record.firstRowID + UInt64(index)).bigEndian
+            if withUnsafeBytes(of: &key, { contains(record.tree, $0) }) { return true }
+        }
+        return false
+    }
+
     mutating func reset() {
         count = 0
         used = 0
@@ -145,7 +156,7 @@ final class SerializableValidation: @unchecked Sendable {
             var undo = committed[index].newestUndo
             while undo != 0 {
                 let record = UndoRecord(undo)
-                if transaction.predicates.contains(record.tree, record.key) { throw Self.failure }
+                if transaction.predicates.contains(record) { throw Self.failure }
                 undo = record.previous
             }
         }

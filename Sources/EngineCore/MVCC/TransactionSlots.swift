@@ -56,6 +56,13 @@ package struct TransactionSlots: BitwiseCopyable {
         base = memory.bindMemory(to: TransactionSlot.self, capacity: Self.capacity)
     }
 
+    /// True if the version with this header, not a tombstone, is visible to every snapshot because its writer's slot is
+    /// another's by now.
+    @inline(__always) package func isForgotten(_ writer: UInt64) -> Bool {
+        let id = writer & RowHeader.writerMask
+        return writer == id | RowHeader.inDoubt && slot(of: id).pointee.id.load(ordering: .acquiring) != id
+    }
+
     @inline(__always) package func slot(of id: UInt64) -> SlotPointer {
         base + Int(truncatingIfNeeded: id & (UInt64(Self.capacity) - 1))
     }

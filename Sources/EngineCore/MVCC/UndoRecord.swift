@@ -25,6 +25,9 @@ package enum UndoAction: UInt8 {
     case replace = 1
     /// The entry was marked as a tombstone, bytes kept: undo unmarks it.
     case delete = 2
+    /// There were no entries under the key and those after it, as many as the four bytes behind it say: undo removes them. Its
+    /// rows share the record. See RowRuns.swift.
+    case insertRun = 3
 }
 
 package struct UndoRecord: BitwiseCopyable {

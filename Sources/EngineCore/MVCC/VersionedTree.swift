@@ -52,12 +52,52 @@ package final class VersionedTree: @unchecked Sendable {
     package func read(_ key: UnsafeRawBufferPointer, _ view: ReadView, into copy: inout RowCopy) throws(EngineError)
         -> Bool
     {
-        let isSpilled = try tree.lookup(TreeKey(key)) { payload, isSpilled in
-            copy.payload.assign(payload)
-            return isSpilled
-        }
-        guard let isSpilled else { return false }
+        guard let isSpilled = try copyEntry(TreeKey(key), into: &copy) else { return false }
         return try resolve(isSpilled: isSpilled, view, &copy)
+    }
+
+    /// Copies the row with `key` that `view` sees to `target`, as far as it has room, and returns its length; nil if there is
+    /// none. For short rows: reads them where they lie. Allocates nothing, unless the row is spilled or not the newest
+    /// version.
+    package func lookup(
+        _ key: TreeKey, _ view: ReadView, into target: UnsafeMutableRawBufferPointer
+    ) throws(EngineError) -> Int? {
+        let pool = tree.pool
+        while true {
+            let place = try tree.find(key)
+            guard let base = place.base else {
+                if pool.validate(place.page, place.token) { return nil }
+                continue
+            }
+            let writer = RowHeader.writer(base)
+            // The top bits are "in doubt" and "tombstone": one comparison finds rows stamped with a commit the view sees.
+            if writer > view.snapshot && !view.slots.isForgotten(writer) || place.isSpilled { break }
+            let row = place.byteCount &- RowHeader.byteCount
+            if row < 0 { break }
+            let count = row < target.count ? row : target.count
+            if count == 8 {
+                target.storeBytes(
+                    of: base.loadUnaligned(fromByteOffset: RowHeader.byteCount, as: UInt64.self), as: UInt64.self)
+            } else if let to = target.baseAddress {
+                to.copyMemory(from: base + RowHeader.byteCount, byteCount: count)
+            }
+            if pool.validate(place.page, place.token) { return row }
+        }
+        return try lookupSlowly(key, view, target)
+    }
+
+    @inline(never)
+    private func lookupSlowly(
+        _ key: TreeKey, _ view: ReadView, _ target: UnsafeMutableRawBufferPointer
+    ) throws(EngineError) -> Int? {
+        var copy = RowCopy()
+        guard try read(key.bytes, view, into: &copy) else { return nil }
+        let count = min(copy.row.count, target.count)
+        if count > 0 {
+            target.baseAddress.unsafelyUnwrapped.copyMemory(
+                from: copy.row.baseAddress.unsafelyUnwrapped, byteCount: count)
+        }
+        return copy.row.count
     }
 
     /// The newest version that is committed, or the transaction's own, whatever the view: uniqueness checks and the
@@ -65,13 +105,20 @@ package final class VersionedTree: @unchecked Sendable {
     package func readNewest(_ key: UnsafeRawBufferPointer, _ transaction: Transaction, into copy: inout RowCopy)
         throws(EngineError) -> Bool
     {
-        let isSpilled = try tree.lookup(TreeKey(key)) { payload, isSpilled in
-            copy.payload.assign(payload)
-            return isSpilled
-        }
-        guard let isSpilled else { return false }
+        guard let isSpilled = try copyEntry(TreeKey(key), into: &copy) else { return false }
         // Made after the entry was copied, the view has every commit that made its mark in the copy.
         return try resolve(isSpilled: isSpilled, transaction.newestView, &copy)
+    }
+
+    /// The entry's payload as it was at one moment, and whether it is spilled; nil if there is no entry.
+    @inline(__always)
+    private func copyEntry(_ key: TreeKey, into copy: inout RowCopy) throws(EngineError) -> Bool? {
+        let pool = tree.pool
+        while true {
+            let place = try tree.find(key)
+            if place.base != nil { copy.payload.assign(place.payload) }
+            if pool.validate(place.page, place.token) { return place.base == nil ? nil : place.isSpilled }
+        }
     }
 
     @inline(__always)

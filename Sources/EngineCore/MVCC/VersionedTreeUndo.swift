@@ -38,6 +38,16 @@ package struct UndoChain {
 extension VersionedTree {
     /// Undoes one change of the running transaction; returns the compensation record's start LSN.
     func undo(_ record: UndoRecord, _ transaction: Transaction) throws(EngineError) -> LSN {
+        if record.action == .insertRun {
+            let run = UndoneRun(
+                firstRowID: record.firstRowID, count: record.runCount, logStart: LSN(record.logStart),
+                mayHaveBegun: false)
+            return try Self.undoRun(
+                run, in: tree,
+                UndoChain(
+                    transactionID: transaction.id.rawValue, previousLSN: transaction.lastLSN,
+                    undoNextLSN: LSN(record.logPrevious)))
+        }
         var garbage = false
         if RowHeader.isTombstone(record.oldWriter) && !RowHeader.isInDoubt(record.oldWriter) {
             // Its deleter's purge may have come by while the entry was ours, and will not come again.
@@ -70,7 +80,11 @@ extension VersionedTree {
 
     /// Recovery: undoes one change of a loser; returns the compensation record's start LSN. The tree is opened on
     /// `undo.tree` and `undo.root`; redo is complete.
-    package static func undo(_ undo: LogUndo, in tree: BTree, _ chain: UndoChain) throws(EngineError) -> LSN {
+    /// `start` is the start LSN of the change's record.
+    package static func undo(
+        _ undo: LogUndo, at start: LSN, in tree: BTree, _ chain: UndoChain
+    ) throws(EngineError) -> LSN {
+        if undo.action == .insertRun { return try undoRun(try undo.run(at: start), in: tree, chain) }
         // No snapshot has survived, so every tombstone of a finished transaction is garbage, and undo addresses are void.
         let own = undo.oldWriter & ~RowHeader.tombstone == RowHeader.inDoubt | chain.transactionID
         let change = UndoChange(

@@ -323,7 +323,7 @@ extension VersionedTree {
         var undo = newest
         while undo != 0 {
             let record = UndoRecord(undo)
-            if record.changesKey || record.action == .insert { return true }
+            if record.changesKey || record.action == .insert || record.action == .insertRun { return true }
             if record.oldWriter & ~RowHeader.tombstone != id | RowHeader.inDoubt { return false }
             undo = record.oldUndo
         }

@@ -26,7 +26,7 @@ package struct RowCodec: @unchecked Sendable {
     /// `count` of them.
     let columns: UnsafeMutablePointer<Column>
     package let count: Int
-    private let fixedByteCount: Int
+    let fixedByteCount: Int
     private let owner: Owner
 
     /// Keeps the column table and the missing values alive.
@@ -67,7 +67,7 @@ package struct RowCodec: @unchecked Sendable {
     /// Bytes in the fixed part.
     @inline(__always) static func width(_ physical: Physical) -> Int { physical == .bytes ? 4 : physical.width }
 
-    @inline(__always) private func fixedStart(_ count: Int) -> Int { Self.headerByteCount + (count + 7) >> 3 }
+    @inline(__always) func fixedStart(_ count: Int) -> Int { Self.headerByteCount + (count + 7) >> 3 }
 
     // MARK: Encoding
 

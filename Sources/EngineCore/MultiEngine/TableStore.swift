@@ -42,6 +42,12 @@ package final class TableStore: @unchecked Sendable {
         return rows.nextRowID.wrappingAdd(1, ordering: .relaxed).oldValue
     }
 
+    /// As `newRowID`: the first of `count` that follow each other.
+    func newRowIDs(_ count: Int) throws(EngineError) -> UInt64 {
+        if rows.nextRowID.load(ordering: .relaxed) == 0 { try findNextRowID() }
+        return rows.nextRowID.wrappingAdd(UInt64(count), ordering: .relaxed).oldValue
+    }
+
     /// The greatest key tells: rowids are given out in order. A row that was deleted and purged at the very end leaves its
     /// rowid to be used again after a restart, when nobody remembers it.
     func findNextRowID() throws(EngineError) {

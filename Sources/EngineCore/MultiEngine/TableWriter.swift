@@ -19,11 +19,17 @@ package final class TableWriter: @unchecked Sendable {
     private var otherKey = ByteBuffer()
     private let oldRow: RowBuffer
     private var copy = RowCopy()
+    private let run = RowRun()
+    /// One for each column.
+    private let batch: UnsafeMutablePointer<BatchColumn>
 
     package init(_ table: TableStore) {
         self.table = table
+        batch = .allocate(capacity: max(table.codec.count, 1))
         oldRow = table.makeRow()
     }
+
+    deinit { batch.deallocate() }
 
     // MARK: Insert
 
@@ -73,6 +79,60 @@ package final class TableWriter: @unchecked Sendable {
         }
         try insertRow(row, rowID, transaction)
         return .inserted(rowID: rowID)
+    }
+
+    /// Inserts the selected rows of `tuples`, one vector per column, in their order, many at a time; `row` is scratch memory.
+    /// Returns the first one's rowid; those of the others follow it. 23505.
+    package func insert(
+        _ tuples: [Vector], _ selection: Selection, _ row: RowBuffer, _ transaction: Transaction
+    ) throws(EngineError) -> UInt64 {
+        let firstRowID = try table.newRowIDs(selection.count)
+        precondition(tuples.count == table.codec.count, "a vector per column")
+        for (index, vector) in tuples.enumerated() { (batch + index).initialize(to: BatchColumn(vector)) }
+        run.removeAll()
+        for index in 0..<selection.count {
+            let place = selection[index]
+            let byteCount = table.codec.encodedByteCount(batch, place)
+            if !RowRun.takes(byteCount) {
+                try insertRun(before: firstRowID + UInt64(index), transaction)
+                row.borrow(tuples, row: place)
+                try insertRow(row, firstRowID + UInt64(index), transaction)
+                continue
+            }
+            if let target = run.append(byteCount) {
+                table.codec.encode(batch, place, to: target)
+            } else {
+                try insertRun(before: firstRowID + UInt64(index), transaction)
+                table.codec.encode(batch, place, to: run.append(byteCount).unsafelyUnwrapped)
+            }
+        }
+        try insertRun(before: firstRowID + UInt64(selection.count), transaction)
+        withExtendedLifetime(tuples) {}
+        if !table.indexes.isEmpty { try insertEntries(tuples, selection, firstRowID, row, transaction) }
+        return firstRowID
+    }
+
+    /// Inserts the rows collected, whose rowids end before `rowID`.
+    private func insertRun(before rowID: UInt64, _ transaction: Transaction) throws(EngineError) {
+        if run.count == 0 { return }
+        let count = run.count
+        try table.rows.versions.insert(run, firstRowID: rowID - UInt64(count), transaction)
+        table.rows.changeBalance.wrappingAdd(count, ordering: .relaxed)
+        run.removeAll()
+    }
+
+    /// The rows are there, unseen by others; a violation fails the statement, which takes them back.
+    private func insertEntries(
+        _ tuples: [Vector], _ selection: Selection, _ firstRowID: UInt64, _ row: RowBuffer, _ transaction: Transaction
+    ) throws(EngineError) {
+        for place in 0..<selection.count {
+            row.borrow(tuples, row: selection[place])
+            try table.evaluator?.compute(row)
+            for index in 0..<table.indexes.count
+            where try insertEntry(index, row, firstRowID + UInt64(place), transaction) != nil {
+                throw table.definition.indexes[index].violation(table.definition, row)
+            }
+        }
     }
 
     private func insertRow(_ row: RowBuffer, _ rowID: UInt64, _ transaction: Transaction) throws(EngineError) {

@@ -123,10 +123,15 @@ package protocol Platform: AnyObject {
     /// Zeroed memory on a NUMA node, aligned to 4 KiB (2 MiB if `huge`, which is a wish). Nil when there is none.
     func allocate(byteCount: Int, node: Int, huge: Bool) -> UnsafeMutableRawPointer?
     func deallocate(_ base: UnsafeMutableRawPointer, byteCount: Int)
-    /// Address space without memory, 4 KiB-aligned. Touching a page of it gives the page zeroed memory.
+    /// Address space without memory, 4 KiB-aligned, from `largePageByteCount` on aligned to that. Touching a page of it gives the page zeroed memory.
     func reserve(byteCount: Int) -> UnsafeMutableRawPointer?
     /// Gives back the memory of `count` pages starting at `base`, inside a reserved range. They read as zeros after.
     func discard(_ base: UnsafeMutableRawPointer, pageCount: Int)
+    /// Puts memory inside a reserved range, all of which has been touched, on large pages; it keeps its contents, and may be
+    /// in use meanwhile. `base` and `byteCount` are multiples of `largePageByteCount`.
+    func enlargePages(_ base: UnsafeMutableRawPointer, byteCount: Int) -> EnlargeResult
+    /// Puts memory from `enlargePages` on small pages again: before some of it is discarded, which would free none of it.
+    func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int)
     /// Makes the page at `base` fault on any access: a stack guard.
     func protect(_ base: UnsafeMutableRawPointer, pageCount: Int)
 
@@ -165,7 +170,19 @@ package protocol Platform: AnyObject {
     func exit(status: Int32) -> Never
 }
 
+package let largePageByteCount = 2 << 20
+
+package enum EnlargeResult: UInt8, Sendable {
+    case done
+    /// No large page is free, or the device is at work on the memory.
+    case notNow
+    /// The platform has none.
+    case never
+}
+
 extension Platform {
+    package func enlargePages(_ base: UnsafeMutableRawPointer, byteCount: Int) -> EnlargeResult { .never }
+    package func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int) {}
     package func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool { true }
     package func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool {
         throw .notSupported("an outgoing connection on this platform")

@@ -77,6 +77,7 @@ final class CopyTextReader {
     private let plan: CopyPlan
     private let batch: CopyBatch
     private let evaluation: EvaluationContext
+    private let columnCount: Int
     private var lines: CopyLines
     private var isHeaderNext: Bool
     /// The column whose field is being converted.
@@ -86,6 +87,7 @@ final class CopyTextReader {
         self.plan = plan
         self.evaluation = evaluation
         batch = CopyBatch(plan, target)
+        columnCount = plan.columns.count
         lines = CopyLines(plan.options)
         isHeaderNext = plan.options.hasHeader
     }
@@ -124,13 +126,8 @@ final class CopyTextReader {
 
     /// A field for a message, of at most 100 bytes.
     private func shortened(_ lines: borrowing CopyLines, _ record: UnsafeRawBufferPointer, _ column: Int) -> String {
-        let field = lines.fields[column]
-        let count = min(field.count, 100)
-        let bytes =
-            field.isUnescaped
-            ? [UInt8](lines.scratch[field.offset..<field.offset + count])
-            : [UInt8](record[field.offset..<field.offset + count])
-        return text(bytes) + (field.count > count ? "..." : "")
+        let bytes = lines.bytes(lines.fields[column], of: record)
+        return text([UInt8](bytes.prefix(100))) + (bytes.count > 100 ? "..." : "")
     }
 
     private func add(_ lines: inout CopyLines, _ record: UnsafeRawBufferPointer) throws(EngineError) {
@@ -141,7 +138,6 @@ final class CopyTextReader {
             if plan.options.matchesHeader { try matchHeader(lines, record) }
             return
         }
-        let columnCount = plan.columns.count
         guard lines.fields.count == columnCount else {
             if lines.fields.count > columnCount {
                 throw EngineError(.badCopyFileFormat, "extra data after last expected column")
@@ -149,18 +145,15 @@ final class CopyTextReader {
             let name = String(decoding: plan.columns[lines.fields.count].name, as: UTF8.self)
             throw EngineError(.badCopyFileFormat, "missing data for column \"\(name)\"")
         }
+        let row = batch.row
         for column in 0..<columnCount {
             columnUnderway = column
             let field = lines.fields[column]
+            let vector = batch.vectors[column]
             if field.isNull {
-                batch.vectors[column].setNull(batch.row)
-            } else if field.isUnescaped {
-                try lines.scratch.withBytes { (scratch) throws(EngineError) in
-                    try store(
-                        UnsafeRawBufferPointer(rebasing: scratch[field.offset..<field.offset + field.count]), column)
-                }
+                vector.setNull(row)
             } else {
-                try store(UnsafeRawBufferPointer(rebasing: record[field.offset..<field.offset + field.count]), column)
+                try TypeIO.inputRow(lines.bytes(field, of: record), into: vector, row: row, evaluation)
             }
         }
         try batch.endRow()
@@ -172,11 +165,8 @@ final class CopyTextReader {
                 .badCopyFileFormat,
                 "wrong number of fields in header line: got \(lines.fields.count), expected \(plan.columns.count)")
         }
-        for (index, field) in lines.fields.enumerated() {
-            let bytes =
-                field.isUnescaped
-                ? Array(lines.scratch[field.offset..<field.offset + field.count])
-                : [UInt8](record[field.offset..<field.offset + field.count])
+        for index in 0..<lines.fields.count {
+            let bytes = [UInt8](lines.bytes(lines.fields[index], of: record))
             guard bytes == plan.columns[index].name else {
                 throw EngineError(
                     .badCopyFileFormat,
@@ -184,41 +174,5 @@ final class CopyTextReader {
                 )
             }
         }
-    }
-
-    /// Converts one field into its vector: integers and text here, the rest through their input functions.
-    @inline(__always)
-    private func store(_ bytes: UnsafeRawBufferPointer, _ column: Int) throws(EngineError) {
-        let type = plan.columns[column].type
-        let vector = batch.vectors[column]
-        switch type.oid.rawValue {
-        case 23:
-            if let value = shortInteger(bytes) {
-                return vector.setCell(batch.row, Cell(Int32(truncatingIfNeeded: value)))
-            }
-        case 20:
-            if let value = shortInteger(bytes) { return vector.setCell(batch.row, Cell(Int64(value))) }
-        case 25:
-            return try vector.setBytes(batch.row, bytes)
-        default: break
-        }
-        try vector.setDatum(batch.row, try TypeIO.input(bytes, type, evaluation))
-    }
-
-    /// A plain decimal of up to nine digits; nil for anything else, which the type's input function judges.
-    @inline(__always)
-    private func shortInteger(_ bytes: UnsafeRawBufferPointer) -> Int? {
-        var index = 0
-        let isNegative = bytes.count > 1 && bytes[0] == 0x2D
-        if isNegative { index = 1 }
-        guard bytes.count > index, bytes.count - index <= 9 else { return nil }
-        var value = 0
-        while index < bytes.count {
-            let digit = bytes[index] &- 0x30
-            guard digit <= 9 else { return nil }
-            value = value * 10 + Int(digit)
-            index += 1
-        }
-        return isNegative ? -value : value
     }
 }

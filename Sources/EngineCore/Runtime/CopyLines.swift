@@ -5,6 +5,35 @@
 
 import Platform
 import SQL
+import SQLTypes
+
+/// The fields of one record: memory that is kept from record to record.
+struct FieldList: ~Copyable {
+    private var base: UnsafeMutablePointer<CopyLines.Field>
+    private var capacity = 64
+    private(set) var count = 0
+
+    init() { base = .allocate(capacity: capacity) }
+    deinit { base.deallocate() }
+
+    @inline(__always) subscript(_ index: Int) -> CopyLines.Field {
+        assert(index < count)
+        return base[index]
+    }
+    @inline(__always) mutating func append(_ field: CopyLines.Field) {
+        if count == capacity { grow() }
+        base[count] = field
+        count += 1
+    }
+    private mutating func grow() {
+        let larger = UnsafeMutablePointer<CopyLines.Field>.allocate(capacity: capacity * 2)
+        larger.update(from: base, count: count)
+        base.deallocate()
+        base = larger
+        capacity *= 2
+    }
+    @inline(__always) mutating func removeAll() { count = 0 }
+}
 
 /// Finds records and their fields. `isNull` of a field: the NULL marker, unquoted.
 struct CopyLines: ~Copyable {
@@ -20,14 +49,21 @@ struct CopyLines: ~Copyable {
     private var carry: [UInt8] = []
     /// In a quoted CSV field at the end of `carry`.
     private var isInQuotes = false
-    private(set) var fields: [Field] = []
-    private(set) var scratch: [UInt8] = []
+    private(set) var fields = FieldList()
+    private var scratch = ByteBuffer()
     /// Records seen, for messages; the first is 1.
     private(set) var lineNumber = 0
     /// `\.` was read: the rest is ignored.
     private(set) var isAtEnd = false
 
     init(_ options: CopyPlan.Options) { self.options = options }
+
+    /// The field's bytes, until the next record.
+    @inline(__always) func bytes(_ field: Field, of record: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        let base = field.isUnescaped ? UnsafeRawPointer(scratch.base) : record.baseAddress
+        guard let base else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        return UnsafeRawBufferPointer(start: base + field.offset, count: field.count)
+    }
 
     /// Calls `record` with each whole record of the piece, without its line end.
     mutating func feed(
@@ -88,9 +124,24 @@ struct CopyLines: ~Copyable {
     /// (a backslash right before it) is data.
     private mutating func recordEnd(_ piece: UnsafeRawBufferPointer, from start: Int) -> Int? {
         if options.format == .csv { return recordEndCSV(piece, from: start) }
+        let base = piece.baseAddress.unsafelyUnwrapped
         var position = start
         while position < piece.count {
-            if piece[position] == 0x0A, !isEscaped(piece, start, position) { return position }
+            if position + 8 <= piece.count {
+                // Eight bytes at a time: is one of them a line feed?
+                let word = base.loadUnaligned(fromByteOffset: position, as: UInt64.self) ^ 0x0A0A_0A0A_0A0A_0A0A
+                let hits = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+                if hits == 0 {
+                    position += 8
+                    continue
+                }
+                // The lowest hit is a true one.
+                position += UInt64(littleEndian: hits).trailingZeroBitCount / 8
+            } else if piece[position] != 0x0A {
+                position += 1
+                continue
+            }
+            if !isEscaped(piece, start, position) { return position }
             position += 1
         }
         return nil
@@ -134,18 +185,19 @@ struct CopyLines: ~Copyable {
 
     /// Splits a record; the fields are in `fields` until the next call.
     mutating func split(_ record: UnsafeRawBufferPointer) throws(EngineError) {
-        fields.removeAll(keepingCapacity: true)
-        scratch.removeAll(keepingCapacity: true)
+        fields.removeAll()
+        scratch.removeAll()
         if options.format == .csv { try splitCSV(record) } else { splitText(record) }
     }
 
     private mutating func splitText(_ record: UnsafeRawBufferPointer) {
+        let delimiter = options.delimiter
         var start = 0
         var position = 0
         var hasEscapes = false
         while position < record.count {
             let byte = record[position]
-            if byte == options.delimiter {
+            if byte == delimiter {
                 addText(record, start, position, hasEscapes)
                 start = position + 1
                 hasEscapes = false

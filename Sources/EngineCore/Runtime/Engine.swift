@@ -58,7 +58,7 @@ package final class Engine: @unchecked Sendable {
     let pool: BufferPool
     let allocator: PageAllocator
     package let transactions: TransactionManager
-    let storage: StorageEngine
+    package let storage: StorageEngine
     let catalog: Catalog
     let catalogTree: OpenTree
     let sequenceTree: OpenTree

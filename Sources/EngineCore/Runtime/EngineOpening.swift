@@ -69,7 +69,8 @@ extension Engine {
                 ExtentGeometry(firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.dataPageCount))
         }
         var recovery = Recovery(superblock: superblocks, pool: pool, log: log)
-        let allocator = try recovery.run().allocator
+        let (report, allocator) = try recovery.run()
+        if !report.wasCleanShutdown && !isNew { platform.log(describe(report, cores: scheduler.workerCount)) }
         var transactionOptions = TransactionManager.Options()
         transactionOptions.undoByteLimit = memory.undo
         transactionOptions.sessionLimit = options.sessionLimit + 8
@@ -78,6 +79,7 @@ extension Engine {
         let storage = StorageEngine(
             pool: pool, log: log, allocator: allocator, transactions: transactions,
             nextTreeID: (allocator.owners.map { $0.rawValue }.max() ?? 0) + 1)
+        try pool.startLargePages()
         try transactions.start()
         let checkpointer = Checkpointer(
             log: log, pool: pool, superblock: superblocks, transactions: transactions, allocator: allocator)
@@ -96,6 +98,18 @@ extension Engine {
         }
         try engine.freeUnnamedTrees()
         return engine
+    }
+
+    /// `recovery: 1024 MiB of log (5000000 records) replayed in 1.50 s on 2 cores, 341 MiB/s per core; …`
+    private static func describe(_ report: RecoveryReport, cores: Int) -> String {
+        func seconds(_ time: Nanoseconds) -> String {
+            let hundredths = time.rawValue / 10_000_000
+            return "\(hundredths / 100).\(hundredths / 10 % 10)\(hundredths % 10) s"
+        }
+        return "recovery: \(report.logByteCount >> 20) MiB of log (\(report.recordCount) records) replayed in "
+            + "\(seconds(report.redoTime)) on \(cores) cores, \(report.redoRate(coreCount: cores) >> 20) MiB/s per core; "
+            + "\(report.loserCount) transactions undone in \(seconds(report.undoTime)); pages written in "
+            + seconds(report.checkpointTime)
     }
 
     private static func openSuperblock(

@@ -59,15 +59,7 @@ package final class CopyTarget {
             tuples.selection = kept.selection
         }
         try checks.verify(tuples, schema)
-        let transaction = context.transaction
-        for index in 0..<tuples.count {
-            let place = tuples.selection[index]
-            for column in 0..<tuples.columns.count {
-                let vector = tuples.columns[column]
-                if vector.isNull(place) { row.setNull(column) } else { row.borrow(column, vector.cell(place)) }
-            }
-            _ = try writer.insert(row, transaction)
-        }
+        _ = try writer.insert(tuples.columns, tuples.selection, row, context.transaction)
         self.count += Int64(tuples.count)
     }
 

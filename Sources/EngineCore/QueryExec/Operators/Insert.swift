@@ -16,6 +16,7 @@ final class InsertOperator: Operator {
     private let returning: ReturningRows?
     private let conflict: ConflictUpdate?
     private let arbiters: TableWriter.Arbiters
+    private let conflictIsError: Bool
     private let tuples = Chunk()
     private let row: RowBuffer
     private var kept: SelectionBuffer
@@ -37,6 +38,7 @@ final class InsertOperator: Operator {
         returning = if let wanted = node.returning { try ReturningRows(wanted, compiler) } else { nil }
         kept = SelectionBuffer(capacity: compiler.capacity)
         schema = table.definition.schemaName
+        if case .none = node.conflict { conflictIsError = true } else { conflictIsError = false }
         switch node.conflict {
         case .none:
             arbiters = .none
@@ -65,7 +67,11 @@ final class InsertOperator: Operator {
             try compute(chunk)
             try checks.verify(tuples, schema)
             kept.count = 0
-            for index in 0..<chunk.count { try insert(chunk, chunk.selection[index]) }
+            if conflictIsError && chunk.count > 1 {
+                try insertAll()
+            } else {
+                for index in 0..<chunk.count { try insert(chunk, chunk.selection[index]) }
+            }
             try instance.context.checkpoint()
             if let returning, kept.count > 0 {
                 return try returning.evaluate(tuples.columns, chunk.columns, kept.selection)
@@ -82,6 +88,14 @@ final class InsertOperator: Operator {
         for (column, expression) in generated {
             tuples.columns[column] = try expression.evaluate(tuples, chunk.selection)
         }
+    }
+
+    /// Without ON CONFLICT: the whole batch at once.
+    private func insertAll() throws(EngineError) {
+        let first = try writer.insert(tuples.columns, tuples.selection, row, instance.context.transaction)
+        instance.affectedRows += Int64(tuples.count)
+        if returning == nil { return }
+        for index in 0..<tuples.count { keep(tuples.selection[index], first + UInt64(index)) }
     }
 
     private func insert(_ chunk: Chunk, _ place: Int) throws(EngineError) {

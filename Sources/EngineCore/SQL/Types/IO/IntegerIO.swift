@@ -32,6 +32,22 @@ enum IntegerIO {
         return negative ? Int64(truncatingIfNeeded: 0 &- magnitude) : Int64(magnitude)
     }
 
+    /// A plain decimal of up to nine digits; nil for anything else, which `parse` judges.
+    @inline(__always) static func short(_ text: UnsafeRawBufferPointer) -> Int64? {
+        guard let base = text.baseAddress else { return nil }
+        let isNegative = text.count > 1 && base.load(as: UInt8.self) == 0x2D
+        var index = isNegative ? 1 : 0
+        guard text.count > index, text.count - index <= 9 else { return nil }
+        var value: Int64 = 0
+        while index < text.count {
+            let digit = base.load(fromByteOffset: index, as: UInt8.self) &- 0x30
+            guard digit <= 9 else { return nil }
+            value = value &* 10 &+ Int64(digit)
+            index &+= 1
+        }
+        return isNegative ? -value : value
+    }
+
     /// An unsigned 32-bit number; a negative one wraps, as PostgreSQL's does. Throws 22P02 and 22003.
     static func parseOID(_ text: UnsafeRawBufferPointer, _ typeName: StaticString) throws(EngineError) -> UInt32 {
         let value: Int64

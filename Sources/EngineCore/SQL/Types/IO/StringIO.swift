@@ -21,23 +21,44 @@ enum StringIO {
 
     /// char(n): exactly `typmod - 4` characters, padded with blanks.
     static func pad(_ text: UnsafeRawBufferPointer, _ typmod: Int32, isExplicit: Bool) throws(EngineError) -> Datum {
-        guard typmod >= 4 else { return Datum(bytes: text) }
+        let (kept, blanks) = try padding(text, typmod, isExplicit: isExplicit)
+        if blanks == 0 { return Datum(bytes: kept) }
+        var buffer = ByteBuffer(capacity: kept.count + blanks)
+        buffer.append(kept)
+        for _ in 0..<blanks { buffer.append(0x20) }
+        return Datum(bytes: buffer.bytes)
+    }
+
+    /// The same, as an assignment, straight into a vector.
+    static func pad(
+        _ text: UnsafeRawBufferPointer, _ typmod: Int32, into vector: Vector, row: Int
+    ) throws(EngineError) {
+        let (kept, blanks) = try padding(text, typmod, isExplicit: false)
+        let count = kept.count + blanks
+        if blanks == 0 || count <= ByteView.inlineCapacity {
+            return try vector.setDatum(row, try pad(text, typmod, isExplicit: false))
+        }
+        let target = try vector.heap.allocate(count)
+        if let base = kept.baseAddress { target.copyMemory(from: base, byteCount: kept.count) }
+        (target + kept.count).initializeMemory(as: UInt8.self, repeating: 0x20, count: blanks)
+        vector.setCell(row, Cell(ByteView(referencing: UnsafeRawBufferPointer(start: target, count: count))))
+    }
+
+    /// What of the text is kept for char(n), and how many blanks follow it.
+    private static func padding(
+        _ text: UnsafeRawBufferPointer, _ typmod: Int32, isExplicit: Bool
+    ) throws(EngineError) -> (kept: UnsafeRawBufferPointer, blanks: Int) {
+        guard typmod >= 4 else { return (text, 0) }
         let limit = Int(typmod - 4)
         let characters = UTF8Text.characterCount(text)
-        if characters > limit {
-            let end = UTF8Text.offset(text, character: limit)
-            if !isExplicit {
-                for byte in text.slice(from: end) where byte != 0x20 {
-                    throw EngineError(.stringDataRightTruncation, "value too long for type character(\(limit))")
-                }
+        if characters <= limit { return (text, limit - characters) }
+        let end = UTF8Text.offset(text, character: limit)
+        if !isExplicit {
+            for byte in text.slice(from: end) where byte != 0x20 {
+                throw EngineError(.stringDataRightTruncation, "value too long for type character(\(limit))")
             }
-            return Datum(bytes: text.slice(0, end))
         }
-        if characters == limit { return Datum(bytes: text) }
-        var buffer = ByteBuffer(capacity: text.count + limit - characters)
-        buffer.append(text)
-        for _ in characters..<limit { buffer.append(0x20) }
-        return Datum(bytes: buffer.bytes)
+        return (text.slice(0, end), 0)
     }
 }
 

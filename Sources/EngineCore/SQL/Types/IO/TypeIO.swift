@@ -106,7 +106,16 @@ package enum TypeIO {
         _ text: UnsafeRawBufferPointer, into vector: Vector, row: Int, _ context: EvaluationContext
     ) throws(EngineError) {
         switch vector.type.oid {
+        case .int2, .int4, .int8:
+            if let value = IntegerIO.short(text),
+                vector.type.oid != .int2 || Int64(Int16(truncatingIfNeeded: value)) == value
+            {
+                return vector.setCell(row, Cell(value))
+            }
+            try vector.setDatum(row, try input(text, vector.type, context))
         case .text: try vector.setBytes(row, text)
+        case .varchar: try vector.setBytes(row, try StringIO.limit(text, vector.type.typmod, isExplicit: false))
+        case .bpchar: try StringIO.pad(text, vector.type.typmod, into: vector, row: row)
         default: try vector.setDatum(row, try input(text, vector.type, context))
         }
     }
