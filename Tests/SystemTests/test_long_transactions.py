@@ -5,27 +5,22 @@ import time
 
 import psycopg
 
-# Of 512 MiB the log zone is an eighth.
-LOG_ZONE = 64 << 20
-ROWS = 250_000
-INSERT = ("INSERT INTO long SELECT i, repeat('0123456789abcdef', 24) FROM generate_series({first}, {last}) AS i")
-
-
-def log_size(server) -> int:
-    """Bytes that all rows take in the log, at least."""
-    return ROWS * 24 * 16
+LOG_ZONE = 16 << 20
+ROWS = 80_000
+INSERT = "INSERT INTO long SELECT i, repeat('0123456789abcdef', 24) FROM generate_series({first}, {last}) AS i"
 
 
 def set_up(server):
-    assert log_size(server) > 1.4 * LOG_ZONE
+    # Bytes that the rows take in the log, at least.
+    assert ROWS * 24 * 16 > 1.4 * LOG_ZONE
     with server.connect() as connection:
         connection.execute("CREATE TABLE long (id int, filler text)")
         connection.execute("CREATE TABLE other (id int PRIMARY KEY)")
         connection.execute("INSERT INTO long VALUES (0, 'there before')")
 
 
-def insert_all(server):
-    """Psql arguments for one transaction, several statements."""
+def insert_all():
+    """The statements of one transaction that outgrows the zone."""
     step = ROWS // 5
     return [INSERT.format(first=first + 1, last=first + step) for first in range(0, ROWS, step)]
 
@@ -36,11 +31,11 @@ def count(server) -> int:
 
 
 def test_a_transaction_longer_than_the_log_zone(make_server):
-    server = make_server(size="512M").start()
+    server = make_server(size="512M", extra=("--log-size", "16M")).start()
     set_up(server)
 
     # Rolled back, with somebody else committing meanwhile.
-    result = server.psql("BEGIN", *insert_all(server), "INSERT INTO other VALUES (1)", "ROLLBACK")
+    result = server.psql("BEGIN", *insert_all(), "INSERT INTO other VALUES (1)", "ROLLBACK")
     assert result.returncode == 0, result.stderr
     assert count(server) == 1
     assert server.psql("INSERT INTO other VALUES (1)").returncode == 0
@@ -49,7 +44,7 @@ def test_a_transaction_longer_than_the_log_zone(make_server):
     def doomed():
         try:
             with server.connect() as connection:
-                for statement in insert_all(server):
+                for statement in insert_all():
                     connection.execute(statement)
                 time.sleep(60)
         except psycopg.OperationalError:
@@ -76,7 +71,7 @@ def test_a_transaction_longer_than_the_log_zone(make_server):
     assert count(server) == 1
 
     # And committed.
-    result = server.psql("BEGIN", *insert_all(server), "COMMIT")
+    result = server.psql("BEGIN", *insert_all(), "COMMIT")
     assert result.returncode == 0, result.stderr
     server.kill()
     server.start()
