@@ -117,6 +117,16 @@ static int extend_file(const char *path, uint64_t byte_count, uint64_t old, dbk_
     return old == 0 ? sync_directory(path) : 0;
 }
 
+// Whether a file begins as one does that was never written: it may be given its size. Any other is taken as it is.
+static int is_unwritten(int fd) {
+    static _Alignas(4096) char begin[16 << 10];  // direct I/O wants it aligned
+    ssize_t got = pread(fd, begin, sizeof begin, 0);
+    if (got < 0) return -errno;
+    for (ssize_t index = 0; index < got; index++)
+        if (begin[index]) return 0;
+    return 1;
+}
+
 static int size_disk(const char *path, uint64_t byte_count, int create, dbk_disk *disk) {
     struct stat status;
     if (fstat(disk->fd, &status)) return -errno;
@@ -128,7 +138,9 @@ static int size_disk(const char *path, uint64_t byte_count, int create, dbk_disk
     if (!S_ISREG(status.st_mode)) return -ENOTBLK;
     describe_device(status.st_dev, disk);
     disk->byte_count = (uint64_t)status.st_size;
-    return create && disk->byte_count < byte_count ? extend_file(path, byte_count, disk->byte_count, disk) : 0;
+    if (!create || disk->byte_count >= byte_count) return 0;
+    int unwritten = is_unwritten(disk->fd);
+    return unwritten == 1 ? extend_file(path, byte_count, disk->byte_count, disk) : unwritten;
 }
 
 // Opens and locks. A device is locked by O_EXCL, which mounted file systems hold, too (its flock is udev's at times), a

@@ -12,7 +12,7 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     package struct Options {
         /// File or block device.
         package var diskPath: String
-        /// Size to create or extend a file to; 0 takes the file as it is.
+        /// Size to create a file with; 0 takes the file as it is. A file with content keeps its size.
         package var diskByteCount: UInt64
         package var createIfMissing: Bool
         /// Workers; 0 is one for each CPU this process may use.
@@ -49,8 +49,15 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     /// One per core, at a stride that gives each its own cache lines.
     private let cores: UnsafeMutablePointer<CoreState>
 
-    /// 58030 if the disk cannot be opened, 53100 if there is no space to create it, 55006 if another process has it.
+    private static let maxCores = 256
+
+    /// 22023 for a number of cores that cannot be, 58030 if the disk cannot be opened, 53100 if there is no space to create it, 55006 if another process has it.
     package init(options: Options) throws(EngineError) {
+        guard (0...Self.maxCores).contains(options.cores) else {
+            throw EngineError(
+                .invalidParameterValue, "invalid number of cores: \(options.cores)", severity: .fatal,
+                hint: "Give from 1 to \(Self.maxCores) cores, or 0 for all.")
+        }
         disk = try Self.openDisk(options)
         blockGeometry = BlockGeometry(
             byteCount: disk.byte_count / UInt64(pageSize) * UInt64(pageSize),
@@ -102,7 +109,8 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         if error == 0 && disk.byte_count < UInt64(pageSize) {
             dbk_close(disk.fd)
             throw EngineError(
-                .invalidParameterValue, "disk \"\(options.diskPath)\" is empty", severity: .fatal,
+                .invalidParameterValue,
+                "disk \"\(options.diskPath)\" is empty or too small: it has \(disk.byte_count) bytes", severity: .fatal,
                 hint: "Give it a size.")
         }
         if error == 0 { return disk }

@@ -18,7 +18,7 @@ struct Serve: ParsableCommand {
     @Option(help: "Disk file or block device.")
     var disk: String
 
-    @Option(help: "Size of the disk file if it is created, or grown to if it is smaller.")
+    @Option(help: "Size of the disk file if it is created.")
     var diskSize = ByteCount(16 << 30)
 
     @Option(help: "Address to listen on; port 0 picks one.")

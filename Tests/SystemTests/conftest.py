@@ -114,12 +114,25 @@ def server(make_server) -> Server:
 
 
 @pytest.fixture(scope="module")
-def shared_server(tmp_path_factory):
-    """One server for all tests of a file that do not disturb each other."""
-    server = Server(tmp_path_factory.mktemp("disk")).start()
+def shared_disk(tmp_path_factory):
+    """What `shared_server` starts: one disk and its server for all tests of a file. A file may override it."""
+    return Server(tmp_path_factory.mktemp("disk"))
+
+
+@pytest.fixture(scope="module")
+def module_server(shared_disk):
+    server = shared_disk.start()
     yield server
-    alive = server.process.poll() is None
-    if alive:
+    if server.process.poll() is None:
         server.kill()
     server.disk.unlink(missing_ok=True)
-    assert alive, "the server died:\n" + "\n".join(server.lines[-40:])
+
+
+@pytest.fixture
+def shared_server(module_server):
+    """One server for all tests of a file that do not disturb each other; a test that ends it fails, and it alone."""
+    if module_server.process.poll() is not None:
+        module_server.start()
+    begin = len(module_server.lines)
+    yield module_server
+    assert module_server.process.poll() is None, "the server died:\n" + "\n".join(module_server.lines[begin:][:60])

@@ -6,10 +6,10 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def bank(shared_server):
-    result = shared_server.client("pgbench", "-i", "-s", "1", "-q")
+def bank(module_server):
+    result = module_server.client("pgbench", "-i", "-s", "1", "-q")
     assert result.returncode == 0, result.stderr
-    return shared_server
+    return module_server
 
 
 @pytest.mark.parametrize("mode", ["simple", "extended", "prepared"])

@@ -4,8 +4,8 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def shop(shared_server):
-    result = shared_server.psql(
+def shop(module_server):
+    result = module_server.psql(
         "CREATE TABLE customer (id serial PRIMARY KEY, name text NOT NULL, email varchar(80) UNIQUE, joined date DEFAULT '2024-01-01')",
         "CREATE TABLE purchase (id bigint PRIMARY KEY, customer_id int, amount numeric(10,2) CHECK (amount > 0.0), note text)",
         "CREATE INDEX purchase_customer ON purchase (customer_id, id DESC)",
@@ -13,7 +13,7 @@ def shop(shared_server):
         "INSERT INTO purchase VALUES (1, 1, 9.99, NULL), (2, 1, 100, 'a b'), (3, 2, 0.01, 'x')",
     )
     assert result.returncode == 0, result.stderr
-    return shared_server
+    return module_server
 
 
 def rows(server, query: str) -> list[str]:

@@ -31,6 +31,7 @@ package final class Connection {
             // A stopping server has told an idle client so already.
             if !transport.hasSaidGoodbye { transport.output.appendError(error) }
         }
+        transport.session = nil
         session?.end()
         if let identity { server.registry.remove(identity.processID) }
         transport.close()
@@ -40,16 +41,25 @@ package final class Connection {
 
     /// False if the connection was only a cancel request, or the client went away.
     private func startUp() throws(EngineError) -> Bool {
+        var declined: [Int32] = []
         while true {
             guard let packet = try transport.startupPacket() else { return false }
             switch try StartupPacket.parse(packet) {
-            case .encryptionRequest:
+            case .encryptionRequest(let code):
+                if declined.contains(code) { throw StartupPacket.unsupported(code) }
+                declined.append(code)
                 transport.output.append(UInt8(ascii: "N"))
             case .cancel(let processID, let secret):
                 server.registry.cancel(processID, secret)
                 return false
             case .startup(let minorVersion, let parameters):
-                try authenticate(minorVersion, parameters)
+                do throws(EngineError) {
+                    try authenticate(minorVersion, parameters)
+                } catch {
+                    var fatal = error
+                    if fatal.severity == .error { fatal.severity = .fatal }
+                    throw fatal
+                }
                 return true
             }
         }
@@ -83,22 +93,17 @@ package final class Connection {
         if minorVersion > 0 || !unknownOptions.isEmpty { negotiate(unknownOptions) }
         let identity = try server.registry.add(Fiber.current)
         self.identity = identity
-        do throws(EngineError) {
-            let session = try server.engine.openSession(
-                user: user, database: database.isEmpty ? user : database, processID: identity.processID, port: self,
-                settings: settings)
-            self.session = session
-            greet(session, identity)
-        } catch {
-            var fatal = error
-            if fatal.severity == .error { fatal.severity = .fatal }
-            throw fatal
-        }
+        let session = try server.engine.openSession(
+            user: user, database: database.isEmpty ? user : database, processID: identity.processID, port: self,
+            settings: settings)
+        self.session = session
+        transport.session = session
+        greet(session, identity)
     }
 
     private func negotiate(_ unknownOptions: [[UInt8]]) {
         let start = transport.output.beginMessage(.negotiateProtocolVersion)
-        transport.output.appendBig(Int32(0))
+        transport.output.appendBig(StartupPacket.newestVersion)
         transport.output.appendBig(Int32(unknownOptions.count))
         for name in unknownOptions { transport.output.appendString(name) }
         transport.output.endMessage(start)
@@ -124,7 +129,7 @@ package final class Connection {
     private func serve() throws(EngineError) {
         guard let session else { return }
         while true {
-            if server.stopFlag.isSet { throw StopFlag.error }
+            if transport.mustEnd { throw Session.terminated }
             guard let (type, body) = try transport.nextMessage() else { return }
             if type == .terminate { return }
             if skipsToSync, type != .sync { continue }
@@ -135,6 +140,8 @@ package final class Connection {
                     if error.severity == .panic { server.engine.panic(error) }
                     throw error
                 }
+                // The statement was interrupted for the session's end.
+                if transport.mustEnd { throw Session.terminated }
                 fail(error, type, session)
             }
             try transport.flushIfLong()

@@ -32,6 +32,7 @@ extension Connection: ClientPort {
             let message = transport.output.count
             do throws(EngineError) {
                 try RowEncoder.row(chunk, index, columns, formats, context, &transport.output)
+                if transport.output.isOverflowing { try transport.output.check() }
             } catch {
                 transport.output.truncate(to: message)
                 throw error
@@ -106,9 +107,11 @@ extension Connection: ClientPort {
                 throw EngineError(.queryCanceled, "COPY from stdin failed: \(reason)")
             case .flush, .sync: continue
             default:
+                // The client believes to be past the copy: whose reply is whose cannot be known any more.
                 throw EngineError(
                     .protocolViolation,
-                    "unexpected message type 0x\(String(type.rawValue, radix: 16)) during COPY from stdin")
+                    "unexpected message type 0x\(String(type.rawValue, radix: 16)) during COPY from stdin",
+                    severity: .fatal)
             }
         }
     }

@@ -79,9 +79,6 @@ package final class StopFlag: Sendable {
     package init() {}
     package var isSet: Bool { flag.load(ordering: .acquiring) }
     package func set() { flag.store(true, ordering: .releasing) }
-    package static var error: EngineError {
-        EngineError(.adminShutdown, "terminating connection due to administrator command", severity: .fatal)
-    }
 }
 
 package final class Server: @unchecked Sendable {

@@ -7,11 +7,14 @@ package enum StartupPacket {
     /// Parameter names and values as sent, in order; `user` is among them.
     case startup(minorVersion: Int32, parameters: [(name: [UInt8], value: [UInt8])])
     case cancel(processID: Int32, secret: Int32)
-    case encryptionRequest
+    /// For SSL or GSSAPI, by its code.
+    case encryptionRequest(Int32)
 
     /// Largest start-up packet, as PostgreSQL's MAX_STARTUP_PACKET_LENGTH.
     package static let maxByteCount = 10_000
 
+    /// 3.0, as the packets write it.
+    package static let newestVersion: Int32 = 3 << 16
     private static let cancelCode: Int32 = 80_877_102
     private static let sslCode: Int32 = 80_877_103
     private static let gssCode: Int32 = 80_877_104
@@ -24,15 +27,12 @@ package enum StartupPacket {
         case cancelCode:
             return .cancel(processID: try body.int32(), secret: try body.int32())
         case sslCode, gssCode:
-            return .encryptionRequest
+            return .encryptionRequest(code)
         default:
             break
         }
         guard code >> 16 == 3 else {
-            throw EngineError(
-                .featureNotSupported,
-                "unsupported frontend protocol \(code >> 16).\(code & 0xFFFF): server supports 3.0 to 3.0",
-                severity: .fatal)
+            throw unsupported(code)
         }
         var parameters: [(name: [UInt8], value: [UInt8])] = []
         while body.remaining > 0 {
@@ -45,6 +45,13 @@ package enum StartupPacket {
         }
         throw EngineError(
             .protocolViolation, "invalid startup packet layout: expected terminator as last byte", severity: .fatal)
+    }
+
+    package static func unsupported(_ version: Int32) -> EngineError {
+        EngineError(
+            .featureNotSupported,
+            "unsupported frontend protocol \(version >> 16).\(version & 0xFFFF): server supports 3.0 to 3.0",
+            severity: .fatal)
     }
 
     /// Splits the `options` parameter into `name=value` pairs from `-c name=value` and `--name=value`; a backslash

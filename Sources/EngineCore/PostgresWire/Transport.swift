@@ -6,6 +6,7 @@
 
 import Fibers
 import Platform
+import Runtime
 import SQLTypes
 
 /// Belongs to one fiber.
@@ -14,7 +15,9 @@ package final class Transport {
     private let core: CoreIndex
     package let stream: StreamHandle
     private let stopFlag: StopFlag
-    /// The client has been told that the server stops.
+    /// Whose end also ends the waiting; set once the client has logged in.
+    package unowned(unsafe) var session: Session?
+    /// The client has been told that the server stops or that its session was terminated.
     package private(set) var hasSaidGoodbye = false
 
     private var input: UnsafeMutableRawPointer
@@ -24,8 +27,8 @@ package final class Transport {
     private var end = 0
 
     /// What is being composed.
-    package var output = ByteBuffer(capacity: Transport.initialByteCount)
-    private var sending = ByteBuffer(capacity: Transport.initialByteCount)
+    package var output = ByteBuffer(capacity: Transport.initialByteCount, limit: ValueMemory.longestValue)
+    private var sending = ByteBuffer(capacity: Transport.initialByteCount, limit: ValueMemory.longestValue)
     private var sent = 0
     private var isSending = false
     private let sendCell: UnsafeMutablePointer<Completion>
@@ -67,7 +70,8 @@ package final class Transport {
         if output.count == 0 { return }
         try finishSend()
         swap(&output, &sending)
-        output.removeAll()
+        // A long row must not occupy its memory for the rest of the session.
+        if output.capacity > 8 * Self.highWater { output.shrink(to: Self.initialByteCount) } else { output.removeAll() }
         sent = 0
         isSending = true
         queueRest()
@@ -140,10 +144,10 @@ package final class Transport {
     }
 
     /// Waits for the receive under way, sending the rest of a short send meanwhile: the client may need it before it says
-    /// more. Also ends when the server stops, after telling the client.
+    /// more. Also ends when the session must, after telling the client.
     private func waitForReceive() throws(EngineError) -> Int {
         while !receiveCell.pointee.isDone {
-            if isSending || stopFlag.isSet { try attendWhileReceiving() }
+            if isSending || mustEnd { try attendWhileReceiving() }
             if !receiveCell.pointee.isDone { Fiber.park() }
         }
         return receiveCell.pointee.result
@@ -153,7 +157,7 @@ package final class Transport {
     private func attendWhileReceiving() throws(EngineError) {
         do throws(EngineError) {
             _ = try pollSend()
-            if stopFlag.isSet { throw StopFlag.error }
+            if mustEnd { throw Session.terminated }
         } catch {
             endReceive(error)
             while !receiveCell.pointee.isDone { Fiber.park() }
@@ -161,9 +165,12 @@ package final class Transport {
         }
     }
 
-    /// Makes the receive under way complete, so that its buffer is free again. A stopping server says why first.
+    /// The server stops, or the session was terminated.
+    package var mustEnd: Bool { stopFlag.isSet || session?.isTerminated ?? false }
+
+    /// Makes the receive under way complete, so that its buffer is free again. A session that must end says why first.
     private func endReceive(_ error: EngineError) {
-        if stopFlag.isSet {
+        if mustEnd {
             hasSaidGoodbye = true
             output.appendError(error)
             do throws(EngineError) {

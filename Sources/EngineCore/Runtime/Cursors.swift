@@ -3,10 +3,11 @@
 import Platform
 import SQL
 import SQLSyntax
+import SQLTypes
 
 extension Session {
     func declare(
-        _ declaration: DeclareCursor, _ query: PlannedQuery, _ statement: PreparedStatement
+        _ declaration: DeclareCursor, _ query: PlannedQuery, _ statement: PreparedStatement, _ parameters: [Datum]
     ) throws(EngineError) -> CommandTag {
         let name = declaration.name.bytes
         if declaration.hold { throw .notSupported("DECLARE CURSOR WITH HOLD") }
@@ -19,10 +20,13 @@ extension Session {
         }
         // A statement of its own: the plan's operator tree is the cursor's alone.
         let own = PreparedStatement(
-            name: name, text: statement.text, parsed: statement.parsed, declaredTypes: [], isFromSQL: false)
+            name: name, text: statement.text, parsed: statement.parsed, declaredTypes: statement.declaredTypes,
+            isFromSQL: false)
+        own.parameterTypes = query.parameterTypes
         own.planned = .query(query)
         let portal = Portal()
         portal.reset(name: name, statement: own)
+        portal.parameters = parameters
         try bindColumns(portal, own.planned)
         if declaration.binary { for index in portal.formats.indices { portal.formats[index] = true } }
         portal.isCursor = true

@@ -46,7 +46,7 @@ struct MemoryPlan {
         }
         logRing = min(max(total / 32, 1 << 20), 16 << 20)
         undo = total / 8
-        query = total / 8
+        query = total / 6
         pool = total - logRing - undo - query
     }
 }
@@ -90,6 +90,7 @@ package final class Engine: @unchecked Sendable {
         catalogTree = parts.catalogTree
         sequenceTree = parts.sequenceTree
         queryMemory = MemoryBudget(limit: try MemoryPlan(options.memoryByteCount).query)
+        ValueMemory.budget = queryMemory
         catalog = Catalog()
         sequences = SequenceStore(parts.sequenceTree.versions.tree, parts.log)
         objectIDs = ObjectIDs(parts.superblocks)

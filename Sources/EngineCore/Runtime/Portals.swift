@@ -134,8 +134,12 @@ extension Session {
             return
         }
         let type = statement.parameterTypes[index]
-        portal.parameters.append(
-            isBinary ? try TypeIO.receive(value, type, evaluation) : try TypeIO.input(value, type, evaluation))
+        if isBinary {
+            portal.parameters.append(try TypeIO.receive(value, type, evaluation))
+        } else {
+            try UTF8Validation.check(value)
+            portal.parameters.append(try TypeIO.input(value, type, evaluation))
+        }
     }
 
     package func endBind(_ portal: Portal) throws(EngineError) { portals.append(portal) }

@@ -13,8 +13,8 @@ package final class PreparedStatement {
     let text: [UInt8]
     /// Nil for an empty query.
     let parsed: ParsedStatement?
-    /// As declared by the client; `.none` where it left the type open.
-    let declaredTypes: [TypeOID]
+    /// As declared by the client; `.none` where it left the type open. Nil for a statement that takes no parameters.
+    let declaredTypes: [TypeOID]?
     package internal(set) var parameterTypes: [SQLType] = []
     var planned: PlannedStatement?
     /// An operator tree for the plan that no portal uses now.
@@ -23,7 +23,7 @@ package final class PreparedStatement {
     let isFromSQL: Bool
 
     init(
-        name: [UInt8], text: [UInt8], parsed: ParsedStatement?, declaredTypes: [TypeOID], isFromSQL: Bool
+        name: [UInt8], text: [UInt8], parsed: ParsedStatement?, declaredTypes: [TypeOID]?, isFromSQL: Bool
     ) {
         self.name = name
         self.text = text

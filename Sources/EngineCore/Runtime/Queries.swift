@@ -24,7 +24,7 @@ extension Session {
         for (index, statement) in parsed.enumerated() {
             try beginStatement(allowedInFailedBlock: Self.endsFailedBlock(statement.statement))
             let prepared = PreparedStatement(
-                name: [], text: text, parsed: statement, declaredTypes: [], isFromSQL: false)
+                name: [], text: text, parsed: statement, declaredTypes: nil, isFromSQL: false)
             isAlone = parsed.count == 1
             let tag = try runWhole(prepared)
             if index == parsed.count - 1 { try endImplicit() }
@@ -59,14 +59,17 @@ extension Session {
     /// Makes sure that the statement has a plan that fits the catalog as it is.
     func plan(_ statement: PreparedStatement) throws(EngineError) {
         guard let parsed = statement.parsed else { return }
+        var types = statement.declaredTypes
         if let planned = statement.planned {
             guard let version = Self.catalogVersion(planned), version != catalog.version else { return }
+            // Values may have been bound with the types of the first plan.
+            if types != nil { types = statement.parameterTypes.map { $0.oid } }
         }
         statement.idleExecution = nil
         let before = statement.name.isEmpty ? nil : Self.rowColumns(statement.planned)
         // Names in the statement are looked up in the current state of the catalog, not in a statement's snapshot.
         statement.planned = try planner.plan(
-            parsed.statement, text: statement.text, parameterTypes: statement.declaredTypes)
+            parsed.statement, text: statement.text, parameterTypes: types)
         if let planned = statement.planned { statement.parameterTypes = Self.parameterTypes(planned) }
         // Who prepared the statement was told what its rows look like.
         if let before, let after = Self.rowColumns(statement.planned), !Self.areAlike(before, after) {
@@ -85,16 +88,19 @@ extension Session {
         return true
     }
 
-    /// Takes the plan's locks; replans when a definition has changed before they were ours.
-    private func lockAndValidate(_ statement: PreparedStatement) throws(EngineError) {
+    /// Takes the plan's locks; replans when a definition has changed before they were ours. True if it had to.
+    private func lockAndValidate(_ statement: PreparedStatement) throws(EngineError) -> Bool {
+        var isNew = false
         while let planned = statement.planned {
             for lock in Self.locks(planned) {
                 try catalog.storage.lock(
                     database: catalog.database, relation: lock.relation, mode: lock.mode, noWait: false)
             }
-            guard let version = Self.catalogVersion(planned), version != catalog.version else { return }
+            guard let version = Self.catalogVersion(planned), version != catalog.version else { break }
             try plan(statement)
+            isNew = true
         }
+        return isNew
     }
 
     static func locks(_ planned: PlannedStatement) -> [RelationLock] {
@@ -138,7 +144,7 @@ extension Session {
             return try sendText(portal, rowLimit: rowLimit)
         case .cursor(let declaration, let query):
             portal.state = .done
-            return try declare(declaration, query, statement)
+            return try declare(declaration, query, statement, portal.parameters)
         case .definition(let definition):
             portal.state = .done
             return try define(definition, statement.text)
@@ -170,8 +176,11 @@ extension Session {
                 }
             throw EngineError(.readOnlySQLTransaction, "cannot execute \(verb) in a read-only transaction")
         }
-        try lockAndValidate(statement)
+        let isNew = try lockAndValidate(statement)
         guard case .query(let query) = statement.planned else { return }
+        if isNew, query.resultColumns.map({ $0.type.oid }) != portal.columns.map({ $0.type.oid }) {
+            throw EngineError(.featureNotSupported, "cached plan must not change result type")
+        }
         transaction.beginStatement()
         let execution = if let idle = statement.idleExecution { idle } else { try Execution(query, tables, evaluation) }
         statement.idleExecution = nil
@@ -183,8 +192,7 @@ extension Session {
 
     func prepareContext(_ context: ExecutionContext, _ values: [Datum]) {
         context.parameters = values
-        let timeout = parameters.statementTimeout
-        context.deadline = timeout == 0 ? .never : Fiber.now() + .milliseconds(timeout)
+        context.deadline = statementDeadline
     }
 
     func fetch(_ portal: Portal, rowLimit: Int) throws(EngineError) -> CommandTag? {

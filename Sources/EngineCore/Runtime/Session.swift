@@ -48,8 +48,11 @@ package final class Session {
     /// A portal without a name that is not in use, kept so that binding it again allocates nothing.
     var sparePortal: Portal?
     var sequences = SequenceValues()
-    /// Set by pg_terminate_backend and by the server's end.
+    /// Set by pg_terminate_backend.
     let isTerminating = Atomic<Bool>(false)
+
+    /// When statement_timeout ends the statement at hand.
+    var statementDeadline = Nanoseconds.never
 
     struct NamedSavepoint {
         var name: Name
@@ -107,6 +110,12 @@ package final class Session {
         return (role, descriptor)
     }
 
+    /// Somebody has asked for the session's end (pg_terminate_backend).
+    package var isTerminated: Bool { isTerminating.load(ordering: .acquiring) }
+    package static var terminated: EngineError {
+        EngineError(.adminShutdown, "terminating connection due to administrator command", severity: .fatal)
+    }
+
     /// What ReadyForQuery says: idle, in a block, in a failed block.
     package var transactionStatus: UInt8 {
         switch block {
@@ -137,9 +146,13 @@ package final class Session {
                 "current transaction is aborted, commands ignored until end of transaction block")
         }
         Fiber.clearInterrupt()
+        // Set before the interrupt that may just have been cleared.
+        if isTerminated { throw Self.terminated }
         let now = engine.scheduler.platform.wallClock() - Self.postgresEpoch
         evaluation.statementTimestamp = now
         if !transaction.isActive { start(TransactionModes(), now) }
+        let timeout = parameters.statementTimeout
+        statementDeadline = timeout == 0 ? .never : Fiber.now() + .milliseconds(timeout)
         transaction.lockTimeout = .milliseconds(parameters.lockTimeout)
     }
 

@@ -4,6 +4,7 @@ import Fibers
 import MVCC
 import MultiEngine
 import Platform
+import QueryExec
 import SQL
 import SQLTypes
 
@@ -110,6 +111,12 @@ extension Session: SessionServices {
     package var sessionUserName: [UInt8] { user }
     package var isInTransactionBlock: Bool { block != .none }
     package var serverStartTime: Int64 { engine.startTime }
+
+    package func interruptionPoint() throws(EngineError) {
+        Fiber.yieldIfDue()
+        if Fiber.isInterrupted { throw ExecutionContext.canceled }
+        if statementDeadline != .never, !(Fiber.now() < statementDeadline) { throw ExecutionContext.timedOut }
+    }
 }
 
 extension SequenceDescriptor {

@@ -115,9 +115,7 @@ extension Settings {
         case SettingIndex.clientEncoding:
             let name = text.map(asciiLower).filter { $0 != 0x2D && $0 != 0x5F }
             for known in ["utf8", "unicode", "sqlascii"] where Array(known.utf8) == name { return [UInt8]("UTF8".utf8) }
-            throw EngineError(
-                .featureNotSupported,
-                "conversion between \(String(decoding: text, as: UTF8.self)) and UTF8 is not supported")
+            throw Self.invalid(definition, text, hint: "UTF8 is the only encoding.")
         case SettingIndex.dateStyle:
             guard let style = parseDateStyle(text) else { throw Self.invalid(definition, text) }
             return style

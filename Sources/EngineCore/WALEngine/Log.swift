@@ -247,6 +247,12 @@ package final class Log: @unchecked Sendable {
         }
     }
 
+    /// A writing transaction has ended. It may be the one that began too long ago: those who need room wait for the
+    /// checkpointer's next look instead of being refused.
+    @inline(__always) package func noteTransactionEnd() {
+        if refusesRoom.load(ordering: .relaxed) { refusesRoom.store(false, ordering: .releasing) }
+    }
+
     @inline(never) private func waitForRoom(_ byteCount: Int, _ room: LogRoom) throws(EngineError) {
         if byteCount > maxRecordByteCount {
             throw EngineError(

@@ -36,12 +36,13 @@ package final class ExecutionContext {
     }
 
     private func checkDeadline() throws(EngineError) {
-        if !(Fiber.now() < deadline) {
-            throw EngineError(.queryCanceled, "canceling statement due to statement timeout")
-        }
+        if !(Fiber.now() < deadline) { throw Self.timedOut }
     }
 
     package static var canceled: EngineError {
         EngineError(.queryCanceled, "canceling statement due to user request")
+    }
+    package static var timedOut: EngineError {
+        EngineError(.queryCanceled, "canceling statement due to statement timeout")
     }
 }

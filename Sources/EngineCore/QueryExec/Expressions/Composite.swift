@@ -193,17 +193,19 @@ final class ArrayEvaluator: Evaluator {
     private func nested(_ vectors: [Vector], _ row: Int) throws(EngineError) -> [UInt8] {
         var builder = ArrayBuilder(element: elementType.oid)
         var inner: [ArrayDimension]?
-        for vector in vectors where !vector.isNull(row) {
-            let array = ArrayValue(vector.bytes(row))
-            if let inner, inner != array.dimensions {
+        for vector in vectors {
+            let array = vector.isNull(row) ? nil : ArrayValue(vector.bytes(row))
+            let dimensions = array?.dimensions ?? []
+            if let inner, inner != dimensions {
                 throw EngineError(
                     "2202E", "multidimensional arrays must have array expressions with matching dimensions")
             }
-            inner = array.dimensions
+            inner = dimensions
+            guard let array else { continue }
             for index in 0..<array.count { builder.append(array.isNull(index) ? nil : array.cell(index)) }
         }
         guard let inner, !inner.isEmpty else { return builder.finish() }
-        return builder.finish(dimensions: [ArrayDimension(length: vectors.count)] + inner)
+        return try builder.finish(dimensions: [ArrayDimension(length: vectors.count)] + inner)
     }
 }
 

@@ -73,9 +73,9 @@ package final class RowStore {
     }
 
     private func addBatch() throws(EngineError) {
-        // Long strings are counted at a flat rate; what they really take is bounded by the vectors' own limits.
+        // Long strings are counted by the vectors' heaps.
         var byteCount = 0
-        for type in types { byteCount += vectorCapacity * (type.physical.width + (type.physical == .bytes ? 32 : 0)) }
+        for type in types { byteCount += vectorCapacity * type.physical.width }
         try take(byteCount)
         if let ready = spare.popLast() {
             batches.append(ready)

@@ -10,15 +10,18 @@ package struct Planner {
 
     /// Binds and plans one statement. Takes the locks that it needs on relations before it trusts their descriptors.
     /// `text` is the whole query text (error positions count characters of it); `parameterTypes` are the types that the
-    /// client declared for $1…, `.none` where it leaves them to inference. Errors: PostgreSQL's, with positions.
+    /// client declared for $1…, `.none` where it leaves them to inference; nil if the statement is run without parameters.
+    /// Errors: PostgreSQL's, with positions.
     package func plan(
-        _ statement: Statement, text: [UInt8], parameterTypes: [TypeOID] = []
+        _ statement: Statement, text: [UInt8], parameterTypes: [TypeOID]? = nil
     ) throws(EngineError) -> PlannedStatement {
-        let context = StatementContext(session: session, text: text, parameterTypes: parameterTypes)
+        let context = StatementContext(
+            session: session, text: text, parameterTypes: parameterTypes ?? [], takesParameters: parameterTypes != nil)
         switch statement {
         case .query(let query) where query.into != nil: return .definition(statement)
         case .query, .insert, .update, .delete: return .query(try planQuery(statement, context))
-        case .copy(let copy): return .copy(try CopyPlanner(context: context).plan(copy))
+        case .copy(let copy):
+            return .copy(try CopyPlanner(context: StatementContext(session: session, text: text)).plan(copy))
         case .explain(let explain): return try planExplain(explain, context)
         case .declareCursor(let cursor): return .cursor(cursor, try planQuery(.query(cursor.query), context))
         case .vacuum(let vacuum): return .maintenance(vacuum)

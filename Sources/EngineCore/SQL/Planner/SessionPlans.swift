@@ -8,7 +8,7 @@ import SQLTypes
 extension Planner {
     /// Errors: 42704 for an unknown type.
     package func resolve(_ type: TypeName, text: [UInt8]) throws(EngineError) -> SQLType {
-        try Binder(StatementContext(session: session, text: text, parameterTypes: [])).types.bind(type)
+        try Binder(StatementContext(session: session, text: text)).types.bind(type)
     }
 
     /// A plan of one row: constant expressions converted as an assignment to the given types. Errors: 42804 and those of
@@ -16,7 +16,7 @@ extension Planner {
     package func planArguments(
         _ arguments: [Expression], types: [SQLType], text: [UInt8]
     ) throws(EngineError) -> PlannedQuery {
-        let context = StatementContext(session: session, text: text, parameterTypes: [])
+        let context = StatementContext(session: session, text: text)
         let binder = Binder(context)
         var values: [BoundExpression] = []
         for (index, argument) in arguments.enumerated() {

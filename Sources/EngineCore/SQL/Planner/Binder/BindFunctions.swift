@@ -17,6 +17,9 @@ extension Binder {
     @inline(never) func bindFunction(_ call: SQLSyntax.FunctionCall, _ scope: Scope, at position: Int32)
         throws(EngineError) -> BoundExpression
     {
+        guard call.arguments.count <= 100 else {
+            throw error("54023", "cannot pass more than 100 arguments to a function", at: position)
+        }
         var arguments: [BoundExpression] = []
         for argument in call.arguments {
             if argument.name != nil {

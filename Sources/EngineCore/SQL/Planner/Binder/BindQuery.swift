@@ -152,11 +152,46 @@ extension Binder {
         throws(EngineError) -> BoundQuery
     {
         var left = try bindBody(first, QueryTail(), scope, resolvesUnknown: false)
-        for link in links {
+        // A chain of unions is one node with many inputs, however long.
+        var union: SetRelation?
+        for (index, link) in links.enumerated() {
             let right = try bindBody(link.operand, QueryTail(), scope, resolvesUnknown: false)
-            left = try combine(left, link, right)
+            let name = operationName(link)
+            let types = try resultTypes(left, link, right)
+            let rightInput = try converted(right, types, name, at: firstTarget(link.operand))
+            let goesOn = union != nil && isSame(types, left.columns)
+            if goesOn {
+                union?.inputs.append(rightInput.plan)
+                union?.inputColumns.append(rightInput.columns)
+            } else {
+                if let whole = union { left.plan = plan(whole) }
+                let leftInput = try converted(left, types, name, at: link.position)
+                left.columns = types.indices.map { context.newColumn(left.names[$0].bytes, types[$0]) }
+                union = SetRelation(
+                    kind: link.operation.kind, isAll: link.all, columns: left.columns,
+                    inputs: [leftInput.plan, rightInput.plan], inputColumns: [leftInput.columns, rightInput.columns])
+            }
+            let next = index + 1 < links.count ? links[index + 1] : nil
+            if let whole = union, link.operation != .union || next?.operation != .union || next?.all != link.all {
+                left.plan = plan(whole)
+                union = nil
+            }
         }
         return left
+    }
+
+    private func isSame(_ types: [SQLType], _ columns: [ColumnID]) -> Bool {
+        for index in types.indices {
+            let known = context.info(columns[index]).type
+            if known.oid != types[index].oid || known.typmod != types[index].typmod { return false }
+        }
+        return true
+    }
+
+    /// A UNION that is not ALL is one with what is double removed.
+    private func plan(_ relation: SetRelation) -> Logical {
+        relation.kind == .unionAll && !relation.isAll
+            ? .distinct(.setOperation(relation), on: []) : .setOperation(relation)
     }
 
     private func operationName(_ link: SetLink) -> String {
@@ -165,15 +200,6 @@ extension Binder {
         case .intersect: "INTERSECT"
         case .except: "EXCEPT"
         }
-    }
-
-    /// The union that `plan` is, if another input may simply be added to it.
-    private func mergeable(_ plan: Logical, all: Bool) -> SetRelation? {
-        if all, case .setOperation(let inner) = plan, inner.kind == .unionAll { return inner }
-        if !all, case .distinct(.setOperation(let inner), let on) = plan, on.isEmpty, inner.kind == .unionAll {
-            return inner
-        }
-        return nil
     }
 
     private func firstTarget(_ body: QueryBody) -> Int32 {
@@ -195,8 +221,8 @@ extension Binder {
         }
     }
 
-    func combine(_ left: BoundQuery, _ link: SetLink, _ right: BoundQuery)
-        throws(EngineError) -> BoundQuery
+    /// Types of the columns of `left link right`. Errors: 42601, 42804.
+    private func resultTypes(_ left: BoundQuery, _ link: SetLink, _ right: BoundQuery) throws(EngineError) -> [SQLType]
     {
         let name = operationName(link)
         if left.columns.count != right.columns.count {
@@ -212,27 +238,7 @@ extension Binder {
             if type.oid == .unknown { type = SQLType(.text) }
             types.append(type)
         }
-        let leftInput = try converted(left, types, name, at: link.position)
-        let rightInput = try converted(right, types, name, at: firstTarget(link.operand))
-        var columns: [ColumnID] = []
-        for (index, type) in types.enumerated() { columns.append(context.newColumn(left.names[index].bytes, type)) }
-        let kind: SetRelation.Kind =
-            switch link.operation {
-            case .union: .unionAll
-            case .intersect: .intersect
-            case .except: .except
-            }
-        var relation = SetRelation(
-            kind: kind, isAll: link.all, columns: columns, inputs: [leftInput.plan, rightInput.plan],
-            inputColumns: [leftInput.columns, rightInput.columns])
-        if kind == .unionAll, let inner = mergeable(leftInput.plan, all: link.all), inner.columns == leftInput.columns {
-            // A chain of unions is one node with many inputs, however long.
-            relation.inputs = inner.inputs + [rightInput.plan]
-            relation.inputColumns = inner.inputColumns + [rightInput.columns]
-        }
-        var plan = Logical.setOperation(relation)
-        if kind == .unionAll, !link.all { plan = .distinct(plan, on: []) }
-        return BoundQuery(plan: plan, columns: columns, names: left.names)
+        return types
     }
 
     /// `query` with its columns cast to `types`.
@@ -396,4 +402,14 @@ extension Binder {
 
     /// Whether the query's FROM clauses mention `name` unqualified, anywhere but where another WITH hides it.
     private func refersTo(_ name: Name, _ query: Query) -> Bool { TableMentions(name: name).inQuery(query) }
+}
+
+extension SetLink.Operation {
+    fileprivate var kind: SetRelation.Kind {
+        switch self {
+        case .union: .unionAll
+        case .intersect: .intersect
+        case .except: .except
+        }
+    }
 }

@@ -213,6 +213,9 @@ extension Binder {
             let name = target.alias ?? columnName(target.expression) ?? Name(staticBytes("?column?"))
             targets.append(BoundTarget(expression: bound, name: name, position: position))
         }
+        guard targets.count <= 1664 else {
+            throw EngineError("54011", "target lists can have at most 1664 entries")
+        }
         return targets
     }
 

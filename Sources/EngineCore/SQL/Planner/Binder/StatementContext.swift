@@ -13,6 +13,8 @@ final class StatementContext {
     var columns: [ColumnInfo] = []
     /// By index; `.none` while unknown.
     var parameterTypes: [TypeOID]
+    /// Whether $1… stand for values that come with the execution.
+    let takesParameters: Bool
     /// Locks taken for the statement.
     var locks: [RelationLock] = []
     /// Catalog version that all descriptors used so far were read under.
@@ -27,9 +29,14 @@ final class StatementContext {
     /// Stack that binding and planning may use; the executor needs about as much for what they yield.
     private let stack = StackBudget(byteCount: 448 << 10)
 
-    /// Called by everything that recurses over trees. Error 54001.
+    private var stepCount = 0
+
+    /// Called by everything that recurses over trees: also where a long planning lets others run, and ends when it is
+    /// cancelled. Errors: 54001, 57014.
     @inline(__always) func checkStack() throws(EngineError) {
         if stack.isExhausted { throw tooComplex }
+        stepCount &+= 1
+        if stepCount & 0xFF == 0 { try session.services?.interruptionPoint() }
     }
     /// For rewriting that may simply stop.
     @inline(__always) var isStackExhausted: Bool { stack.isExhausted }
@@ -48,8 +55,9 @@ final class StatementContext {
         var isForced: Bool
     }
 
-    init(session: CatalogSession, text: [UInt8], parameterTypes: [TypeOID]) {
+    init(session: CatalogSession, text: [UInt8], parameterTypes: [TypeOID] = [], takesParameters: Bool = false) {
         self.session = session
+        self.takesParameters = takesParameters
         self.text = text
         self.parameterTypes = parameterTypes
         registry = session.catalog.functions
@@ -90,9 +98,9 @@ final class StatementContext {
 
     // MARK: - Parameters
 
-    /// `$number`, from 1.
+    /// `$number`, from 1. Error 42P02 where nobody gives it a value.
     func parameter(_ number: Int, at position: Int32) throws(EngineError) -> BoundExpression {
-        if number < 1 || number > 65_535 {
+        if !takesParameters || number < 1 || number > 65_535 {
             throw EngineError(
                 .undefinedParameter, "there is no parameter $\(number)", position: self.position(position))
         }

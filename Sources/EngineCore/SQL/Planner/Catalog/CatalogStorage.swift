@@ -98,4 +98,6 @@ package protocol SessionServices: AnyObject {
     var sessionUserName: [UInt8] { get }
     var isInTransactionBlock: Bool { get }
     var serverStartTime: Int64 { get }
+    /// Lets others run. Error 57014 if the statement has been cancelled or has run out of time.
+    func interruptionPoint() throws(EngineError)
 }

@@ -360,7 +360,7 @@ extension DefinitionExecutor {
     /// Plans and runs one statement of SQL.
     func run(_ sql: [UInt8]) throws(EngineError) -> Int {
         let statements = try binder.parseStatements(sql)
-        let inner = StatementContext(session: session, text: sql, parameterTypes: [])
+        let inner = StatementContext(session: session, text: sql)
         return try services.run(try Planner(session).planQuery(statements[0].statement, inner))
     }
 

@@ -16,7 +16,7 @@ package struct DefinitionExecutor {
     package init(_ session: CatalogSession, _ services: any DefinitionServices, text: [UInt8]) {
         self.session = session
         self.services = services
-        context = StatementContext(session: session, text: text, parameterTypes: [])
+        context = StatementContext(session: session, text: text)
     }
 
     /// Yields the command tag.

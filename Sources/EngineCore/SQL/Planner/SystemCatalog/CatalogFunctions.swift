@@ -143,13 +143,12 @@ func oidArray(_ values: [UInt32], element: TypeOID = .oid) -> Datum {
 func smallintArray(_ values: [Int16], isVector: Bool) -> Datum {
     var builder = ArrayBuilder(element: .int2)
     for value in values { builder.append(Datum(value)) }
-    return Datum(
-        bytes: builder.finish(dimensions: isVector ? [ArrayDimension(length: values.count, lower: 0)] : nil))
+    return Datum(bytes: builder.finish(lower: isVector ? 0 : 1))
 }
 func oidVector(_ values: [UInt32]) -> Datum {
     var builder = ArrayBuilder(element: .oid)
     for value in values { builder.append(Datum(value)) }
-    return Datum(bytes: builder.finish(dimensions: [ArrayDimension(length: values.count, lower: 0)]))
+    return Datum(bytes: builder.finish(lower: 0))
 }
 
 // MARK: - The session

@@ -217,14 +217,10 @@ extension FunctionRegistry {
                 for index in 0..<lengths.count {
                     let lower = hasLower ? Int(ArrayValue(c.bytes(2)).cell(index).int32) : 1
                     let length = Int(lengths.cell(index).int32)
-                    guard length >= 0 else {
-                        throw EngineError(.programLimitExceeded, "array size exceeds the maximum allowed")
-                    }
+                    guard index < ArrayIO.maximumDimensions else { throw ArrayIO.tooManyDimensions(lengths.count) }
+                    guard length >= 0, count * length < ArrayIO.maximumCount else { throw ArrayIO.tooLarge() }
                     shape.append(ArrayDimension(length: length, lower: lower))
                     count *= length
-                }
-                guard count < 1 << 27 else {
-                    throw EngineError(.programLimitExceeded, "array size exceeds the maximum allowed (134217727)")
                 }
                 var builder = ArrayBuilder(element: c.type(0).oid)
                 for _ in 0..<count { builder.append(c.isNull(0) ? nil : c.cell(0)) }

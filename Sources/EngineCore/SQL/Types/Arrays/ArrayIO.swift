@@ -4,6 +4,15 @@ import Platform
 
 enum ArrayIO {
     static var maximumDimensions: Int { 6 }
+    /// Most elements: as PostgreSQL's MaxArraySize for the widest elements.
+    static let maximumCount = 1 << 27
+
+    static func tooManyDimensions(_ count: Int) -> EngineError {
+        EngineError(.programLimitExceeded, "number of array dimensions (\(count)) exceeds the maximum allowed (6)")
+    }
+    static func tooLarge() -> EngineError {
+        EngineError(.programLimitExceeded, "array size exceeds the maximum allowed (\(maximumCount - 1))")
+    }
 
     static func parse(
         _ text: UnsafeRawBufferPointer, _ type: SQLType, _ context: EvaluationContext
@@ -29,7 +38,7 @@ enum ArrayIO {
             builder.append(try TypeIO.input(text.slice(start, position), SQLType(type.element), context))
         }
         let count = builder.count
-        return Datum(bytes: builder.finish(dimensions: [ArrayDimension(length: count, lower: 0)]))
+        return Datum(bytes: builder.finish(lower: 0))
     }
 
     static func output(
@@ -134,41 +143,46 @@ enum ArrayIO {
     static func receive(
         _ bytes: UnsafeRawBufferPointer, _ type: SQLType, _ context: EvaluationContext
     ) throws(EngineError) -> Datum {
-        guard bytes.count >= 12, let base = bytes.baseAddress else { throw TypeIO.malformed() }
+        guard bytes.count >= 12, let base = bytes.baseAddress else { throw TypeIO.tooShort() }
         let dimensionCount = Int(base.big(0, as: Int32.self))
-        guard (0...maximumDimensions).contains(dimensionCount) else {
-            throw EngineError(
-                .programLimitExceeded, "number of array dimensions (\(dimensionCount)) exceeds the maximum allowed (6)")
+        guard dimensionCount >= 0 else {
+            throw EngineError(.invalidBinaryRepresentation, "invalid number of dimensions: \(dimensionCount)")
         }
+        guard dimensionCount <= maximumDimensions else { throw tooManyDimensions(dimensionCount) }
+        let flags = base.big(4, as: UInt32.self)
+        guard flags <= 1 else { throw EngineError(.invalidBinaryRepresentation, "invalid array flags") }
         guard base.big(8, as: UInt32.self) == type.oid.element.rawValue else {
             throw EngineError(.datatypeMismatch, "wrong element type")
         }
-        guard bytes.count >= 12 + 8 * dimensionCount else { throw TypeIO.malformed() }
+        guard bytes.count >= 12 + 8 * dimensionCount else { throw TypeIO.tooShort() }
         var dimensions: [ArrayDimension] = []
         var count = dimensionCount == 0 ? 0 : 1
         for index in 0..<dimensionCount {
             let length = Int(base.big(12 + 8 * index, as: Int32.self))
-            guard length >= 0, length <= bytes.count else { throw TypeIO.malformed() }
+            // The product of two lengths of 31 bits, checked each time, cannot overflow.
+            guard length >= 0, count * length < maximumCount else { throw tooLarge() }
             count *= length
-            guard count <= bytes.count / 4 else { throw TypeIO.malformed() }
             dimensions.append(ArrayDimension(length: length, lower: Int(base.big(16 + 8 * index, as: Int32.self))))
         }
         var builder = ArrayBuilder(element: type.oid.element)
         var position = 12 + 8 * dimensionCount
         let elementType = SQLType(type.oid.element, typmod: type.typmod)
         for _ in 0..<count {
-            guard position + 4 <= bytes.count else { throw TypeIO.malformed() }
+            guard position + 4 <= bytes.count else { throw TypeIO.tooShort() }
             let length = Int(base.big(position, as: Int32.self))
             position += 4
-            if length < 0 {
+            if length == -1 {
                 builder.append(nil as Cell?)
                 continue
             }
-            guard position + length <= bytes.count else { throw TypeIO.malformed() }
+            guard length >= 0, position + length <= bytes.count else {
+                throw EngineError(.invalidBinaryRepresentation, "insufficient data left in message")
+            }
             builder.append(try TypeIO.receive(bytes.slice(position, position + length), elementType, context))
             position += length
         }
-        return Datum(bytes: builder.finish(dimensions: dimensions))
+        guard position == bytes.count else { throw TypeIO.malformed() }
+        return Datum(bytes: try builder.finish(dimensions: dimensions))
     }
 }
 
@@ -227,7 +241,7 @@ private struct ArrayParser: ~Copyable {
             }
             dimensions = bounds
         }
-        return builder.finish(dimensions: dimensions)
+        return try builder.finish(dimensions: dimensions)
     }
 
     /// `[m:n]` or `[n]`.
@@ -261,8 +275,7 @@ private struct ArrayParser: ~Copyable {
 
     private mutating func level(_ depth: Int) throws(EngineError) {
         guard depth < ArrayIO.maximumDimensions else {
-            throw EngineError(
-                .programLimitExceeded, "number of array dimensions (\(depth + 1)) exceeds the maximum allowed (6)")
+            throw ArrayIO.tooManyDimensions(depth + 1)
         }
         position += 1
         if lengths.count == depth { lengths.append(nil) }

@@ -175,9 +175,27 @@ package struct ArrayBuilder: ~Copyable {
         if datum.isNull { append(nil as Cell?) } else { datum.withCell { append($0) } }
     }
 
-    /// A one-dimensional array from 1, or the given dimensions, whose product is the count. Empty: no dimensions.
-    package consuming func finish(dimensions: [ArrayDimension]? = nil) -> [UInt8] {
-        let shape = nulls.isEmpty ? [] : (dimensions ?? [ArrayDimension(length: nulls.count)])
+    /// The array with the given dimensions, whose product is the count. Empty: no dimensions. Error 54000 for more than six
+    /// of them and for subscripts beyond an int4.
+    package consuming func finish(dimensions: [ArrayDimension]) throws(EngineError) -> [UInt8] {
+        guard dimensions.count <= ArrayIO.maximumDimensions else { throw ArrayIO.tooManyDimensions(dimensions.count) }
+        for dimension in dimensions where dimension.lower + dimension.length > Int(Int32.max) {
+            throw EngineError(.programLimitExceeded, "array lower bound is too large: \(dimension.lower)")
+        }
+        var product = 1
+        for dimension in dimensions { product *= dimension.length }
+        precondition(nulls.isEmpty || product == nulls.count, "an array has as many elements as its dimensions say")
+        return finish(shape: dimensions)
+    }
+
+    /// A one-dimensional array; `lower` is 0 or 1.
+    package consuming func finish(lower: Int = 1) -> [UInt8] {
+        let count = nulls.count
+        return finish(shape: [ArrayDimension(length: count, lower: lower)])
+    }
+
+    private consuming func finish(shape: [ArrayDimension]) -> [UInt8] {
+        let shape = nulls.isEmpty ? [] : shape
         var result = ByteBuffer(capacity: 16 + data.count + 5 * nulls.count)
         result.appendLittle(element.rawValue)
         result.append(UInt8(shape.count))

@@ -78,6 +78,7 @@ package struct FunctionEntry: Sendable {
         } else {
             try kernel(frame)
         }
+        if frame.scratch.capacity > KernelFrame.usualScratch { try frame.finishLargeScratch() }
     }
 }
 

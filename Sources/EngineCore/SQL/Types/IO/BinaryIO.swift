@@ -3,7 +3,7 @@
 import Platform
 
 extension TypeIO {
-    /// Parses a value from its binary form and applies the modifier. Throws 22P03, 22021, 0A000 as PostgreSQL does.
+    /// Parses a value from its binary form and applies the modifier. Throws 08P01, 22P03, 22021, 0A000 as PostgreSQL does.
     package static func receive(
         _ bytes: UnsafeRawBufferPointer, _ type: SQLType, _ context: EvaluationContext
     ) throws(EngineError) -> Datum {
@@ -22,10 +22,10 @@ extension TypeIO {
             return try input(bytes, type, context)
         case .bytea: return Datum(bytes: bytes)
         case .uuid:
-            guard bytes.count == 16, let base = bytes.baseAddress else { throw malformed() }
+            let base = try exactly(16, bytes)
             return Datum(fixed: Cell(loading: base, .uuid))
         case .tid:
-            guard bytes.count == 6, let base = bytes.baseAddress else { throw malformed() }
+            let base = try exactly(6, bytes)
             return Datum(
                 fixed: Cell(low: UInt64(base.big(0, as: UInt32.self)) << 16 | UInt64(base.big(4, as: UInt16.self))))
         case .numeric: return try NumericIO.receive(bytes, typmod: type.typmod)
@@ -34,7 +34,7 @@ extension TypeIO {
         case .timestamp, .timestamptz:
             return Datum(try DateTimeInput.checked(timestamp: try word(bytes, Int64.self), typmod: type.typmod))
         case .interval:
-            guard bytes.count == 16, let base = bytes.baseAddress else { throw malformed() }
+            let base = try exactly(16, bytes)
             let value = IntervalValue(
                 months: base.big(12, as: Int32.self), days: base.big(8, as: Int32.self),
                 microseconds: base.big(0, as: Int64.self))
@@ -87,9 +87,21 @@ extension TypeIO {
     static func word<T: FixedWidthInteger & BitwiseCopyable>(
         _ bytes: UnsafeRawBufferPointer, _ type: T.Type
     ) throws(EngineError) -> T {
-        guard bytes.count == MemoryLayout<T>.size, let base = bytes.baseAddress else { throw malformed() }
+        guard bytes.count >= MemoryLayout<T>.size, let base = bytes.baseAddress else { throw tooShort() }
+        guard bytes.count == MemoryLayout<T>.size else { throw malformed() }
         return base.big(0, as: type)
     }
+    private static func exactly(
+        _ count: Int, _ bytes: UnsafeRawBufferPointer
+    ) throws(EngineError) -> UnsafeRawPointer {
+        guard bytes.count >= count, let base = bytes.baseAddress else { throw tooShort() }
+        guard bytes.count == count else { throw malformed() }
+        return base
+    }
+    static func tooShort() -> EngineError {
+        EngineError(.protocolViolation, "insufficient data left in message")
+    }
+    /// Bytes are left over, or what is there says nothing.
     static func malformed() -> EngineError {
         EngineError(.invalidBinaryRepresentation, "incorrect binary data format")
     }

@@ -172,8 +172,9 @@ package enum NumericIO {
     }
     /// Throws 22P03 for malformed bytes.
     static func receive(_ bytes: UnsafeRawBufferPointer, typmod: Int32) throws(EngineError) -> Datum {
-        guard bytes.count >= 8, let base = bytes.baseAddress else { throw TypeIO.malformed() }
+        guard bytes.count >= 8, let base = bytes.baseAddress else { throw TypeIO.tooShort() }
         let count = Int(base.big(0, as: UInt16.self))
+        guard bytes.count >= 8 + 2 * count else { throw TypeIO.tooShort() }
         guard bytes.count == 8 + 2 * count else { throw TypeIO.malformed() }
         var value = Decimal()
         value.weight = Int(base.big(2, as: Int16.self))
