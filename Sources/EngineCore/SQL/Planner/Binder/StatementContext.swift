@@ -8,7 +8,11 @@ final class StatementContext {
     let session: CatalogSession
     let registry: FunctionRegistry
     /// Query text that positions refer to; empty inside views and stored expressions.
-    var text: [UInt8]
+    var text: [UInt8] {
+        didSet { positionMark = (0, 1) }
+    }
+    /// A byte offset and its character position: offsets are mostly asked for in ascending order.
+    private var positionMark = (offset: 0, position: 1)
     /// By ColumnID.
     var columns: [ColumnInfo] = []
     /// By index; `.none` while unknown.
@@ -75,8 +79,10 @@ final class StatementContext {
     /// 1-based character position of a byte offset; 0 if there is none.
     func position(_ offset: Int32) -> Int {
         if offset < 0 || Int(offset) > text.count || text.isEmpty { return 0 }
-        var count = 1
-        for index in 0..<Int(offset) where text[index] & 0xC0 != 0x80 { count += 1 }
+        if Int(offset) < positionMark.offset { positionMark = (0, 1) }
+        var count = positionMark.position
+        for index in positionMark.offset..<Int(offset) where text[index] & 0xC0 != 0x80 { count += 1 }
+        positionMark = (Int(offset), count)
         return count
     }
 
