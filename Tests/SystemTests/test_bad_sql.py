@@ -90,7 +90,7 @@ def test_nesting_a_hundred_thousand_deep_is_refused(client, text):
 @pytest.mark.parametrize("depth", [50, 100, 150, 199, 200, 201, 250, 400, 1000, 3000])
 def test_nesting_of_any_depth_is_answered_or_refused(client, depth):
     for name, text in shallower(depth).items():
-        if name in ("check constraint", "default", "view"):
+        if name in ("check constraint", "default", "view", "index"):
             text = "BEGIN; " + text + "; ROLLBACK"
         assert state(client, text) in ("", "54001", "42601", "42804", "42883", "42P19", "0A000", "42712", "42704",
                                        "54000"), (name, depth)
@@ -190,7 +190,7 @@ def test_long_statements_without_depth_are_answered(client, text):
     ("'2000-01-01 00:00 Nowhere/City'::timestamptz", "22023"), ("now() AT TIME ZONE 'Nowhere/City'", "22023"),
     ("1e131072", "22003"), ("10::numeric ^ 131072", "22003"), ("(10::numeric ^ 131071) * 10", "22003"), ("123.45::numeric(3,2)", "22003"),
     ("1::numeric(0)", "22023"), ("1::numeric(1001)", "22023"), ("1::numeric(5,1001)", "22023"), ("1::varchar(0)", "22023"), ("1::varchar(100000000)", "22023"),
-    ("'nan'::numeric::int", "0A000"), ("'infinity'::numeric::int8", "0A000"), ("exp(10000::numeric)", "22003"), ("factorial(-1)", "22003"), ("factorial(100000)", "22003"),
+    ("'nan'::numeric::int", "0A000"), ("'infinity'::numeric::int8", "0A000"), ("exp(1000000::numeric)", "22003"), ("factorial(-1)", "22003"), ("factorial(100000)", "22003"),
     ("chr(0)", "54000"), ("chr(-1)", "22023"), ("chr(1114112)", "54000"), ("chr(55296)", "54000"),
     ("repeat('x', 2000000000)", "54000|53200"), ("repeat('1234567890', 200000000)", "54000|53200"), ("lpad('', 2000000000, 'x')", "54000|53200"),
     ("rpad('', 1073741824, 'x')", "54000|53200"), ("array_fill(0, ARRAY[200000000])", "54000|53200"),
@@ -206,7 +206,7 @@ def test_long_statements_without_depth_are_answered(client, text):
     ("convert_from('\\xff'::bytea, 'UTF8')", "22021"), ("get_byte('abc'::bytea, 3)", "2202E"), ("get_byte('abc'::bytea, -1)", "2202E"),
     ("set_byte('abc'::bytea, 7, 1)", "2202E"), ("(ARRAY[1])[2147483647]", ""), ("(ARRAY[1])[-2147483648:2147483647]", "|0A000"),
     ("array_append('[2147483647:2147483647]={1}'::int[], 2)", "22003|54000"), ("'[1:2]={1}'::int[]", "22P02"), ("'[5:1]={}'::int[]", "2202E|22P02"),
-    ("'[99999999999:99999999999]={1}'::int[]", "|22003|22P02|2202E"), ("unnest(NULL::int[])", ""), ("width_bucket(1.0, 2.0, 2.0, 1)", "2201G"), ("width_bucket(1.0, 2.0, 3.0, 0)", "2201G"),
+    ("'[99999999999:99999999999]={1}'::int[]", "|22003|22P02|2202E|54000"), ("unnest(NULL::int[])", ""), ("width_bucket(1.0, 2.0, 2.0, 1)", "2201G"), ("width_bucket(1.0, 2.0, 3.0, 0)", "2201G"),
     ("generate_series(1, 10, 0)", "22023"), ("count(*) FROM generate_series(2147483646, 2147483647)", ""),
     ("count(*) FROM generate_series(9223372036854775806, 9223372036854775807)", ""), ("count(*) FROM generate_series(1::numeric, 10, 'nan')", "22023"),
     ("sum(x) FROM (VALUES (9223372036854775807), (1)) AS v(x)", ""), ("sum(a + 9223372036854775800) FROM pair", "22003"),
@@ -327,23 +327,23 @@ def test_65535_parameters_are_taken_and_more_are_not(shared_server):
 # Memory
 
 @pytest.mark.parametrize("text", [
-    "SELECT i, repeat('y', 1000) AS r FROM generate_series(1, 2000000) AS i ORDER BY r, i DESC OFFSET 1999999",
-    "SELECT count(*) FROM (SELECT DISTINCT repeat('z', 500) || i FROM generate_series(1, 2000000) AS i) AS d",
-    "SELECT r, count(*) FROM (SELECT repeat('z', 500) || i AS r FROM generate_series(1, 2000000) AS i) AS d GROUP BY r OFFSET 1999999",
-    "SELECT length(string_agg(repeat('w', 1000), ',')) FROM generate_series(1, 1000000)",
-    "SELECT array_length(array_agg(repeat('w', 1000)), 1) FROM generate_series(1, 1000000)",
-    "SELECT array_length(ARRAY(SELECT repeat('w', 1000) FROM generate_series(1, 1000000)), 1)",
-    "WITH t AS MATERIALIZED (SELECT repeat('w', 1000) AS r FROM generate_series(1, 1000000)) SELECT count(*) FROM t, t AS u LIMIT 1",
-    "SELECT count(*) FROM (SELECT repeat('a', 500) || i AS r FROM generate_series(1, 1000000) AS i) AS x JOIN"
-    " (SELECT repeat('a', 500) || i AS r FROM generate_series(1, 1000000) AS i) AS y USING (r)",
+    "SELECT i, repeat('y', 1000) AS r FROM generate_series(1, 200000) AS i ORDER BY r, i DESC OFFSET 199999",
+    "SELECT count(*) FROM (SELECT DISTINCT repeat('z', 500) || i FROM generate_series(1, 200000) AS i) AS d",
+    "SELECT r, count(*) FROM (SELECT repeat('z', 500) || i AS r FROM generate_series(1, 200000) AS i) AS d GROUP BY r OFFSET 199999",
+    "SELECT length(string_agg(repeat('w', 1000), ',')) FROM generate_series(1, 100000)",
+    "SELECT array_length(array_agg(repeat('w', 1000)), 1) FROM generate_series(1, 100000)",
+    "SELECT array_length(ARRAY(SELECT repeat('w', 1000) FROM generate_series(1, 100000)), 1)",
+    "WITH t AS MATERIALIZED (SELECT repeat('w', 1000) AS r FROM generate_series(1, 100000)) SELECT count(*) FROM t, t AS u LIMIT 1",
+    "SELECT count(*) FROM (SELECT repeat('a', 500) || i AS r FROM generate_series(1, 100000) AS i) AS x JOIN"
+    " (SELECT repeat('a', 500) || i AS r FROM generate_series(1, 100000) AS i) AS y USING (r)",
     "SELECT repeat(repeat(repeat('x', 1000), 1000), 1000)",
     "SELECT length(repeat('x', 100000000) || repeat('y', 100000000))",
     "WITH RECURSIVE t(s) AS (SELECT 'x'::text UNION ALL SELECT s || s FROM t) SELECT length(s) FROM t",
     "SELECT (SELECT string_agg(repeat('x', 100000), '') FROM generate_series(1, i)) FROM generate_series(20000, 20001) AS i",
-    "SELECT replace(repeat('a', 10000000), 'a', repeat('b', 1000))",
-    "SELECT regexp_replace(repeat('a', 1000000), 'a', repeat('b', 10000), 'g')",
-    "SELECT string_to_array(repeat('a,', 50000000), ',')",
-    "SELECT array_cat(array_fill(1, ARRAY[20000000]), array_fill(1, ARRAY[20000000]))",
+    "SELECT replace(repeat('a', 100000), 'a', repeat('b', 1000))",
+    "SELECT regexp_replace(repeat('a', 10000), 'a', repeat('b', 10000), 'g')",
+    "SELECT string_to_array(repeat('a,', 5000000), ',')",
+    "SELECT array_cat(array_fill(1, ARRAY[2000000]), array_fill(1, ARRAY[2000000]))",
 ], ids=["sort", "distinct", "group", "string_agg", "array_agg", "array subquery", "with", "hash join", "repeat", "concatenation",
         "doubling", "subquery", "replace", "regexp_replace", "string_to_array", "array_cat"])
 def test_a_statement_that_needs_too_much_memory_fails_alone(client, text):
@@ -365,6 +365,10 @@ def test_an_endless_recursion_is_cancelled(shared_server):
 
 def test_the_memory_of_failed_statements_comes_back(client):
     sort = "SELECT count(*) FROM (SELECT i, repeat('y', 100) AS r FROM generate_series(1, 20000) AS i ORDER BY r) AS s"
-    for _ in range(30):
-        state(client, "SELECT repeat('y', 1000) AS r FROM generate_series(1, 100000) AS i ORDER BY r, i OFFSET 99999")
-    assert state(client, sort) == ""
+    for text in ("SELECT repeat('y', 1000) AS r FROM generate_series(1, 100000) AS i ORDER BY r, i OFFSET 99999",
+                 "WITH t AS MATERIALIZED (SELECT repeat('w', 1000) AS r FROM generate_series(1, 100000)) SELECT count(*) FROM t, t AS u",
+                 "SELECT string_agg(repeat('w', 1000), ',') FROM generate_series(1, 100000)"):
+        for _ in range(3):
+            assert state(client, text) == "53200"
+        assert state(client, sort) == ""
+        assert client.execute("SELECT repeat('x', 200000)").fetchone() == ("x" * 200_000,)

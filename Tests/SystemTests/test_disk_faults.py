@@ -143,7 +143,7 @@ def test_a_second_server_on_the_same_disk_is_refused_and_the_first_lives(make_se
     assert server.check().returncode == 0
 
 
-@pytest.mark.parametrize("delay", [0, 0.002, 0.01, 0.03, 0.06, 0.1, 0.2])
+@pytest.mark.parametrize("delay", [0, 0.01, 0.03, 0.06, 0.15])
 def test_a_server_killed_while_it_makes_its_disk_can_be_started_again(make_server, delay):
     server = make_server(size="512M")
     process = subprocess.Popen(server.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -207,11 +207,11 @@ def fill(connection) -> int:
 
 
 def test_a_full_disk_refuses_more_and_keeps_what_it_has(make_server):
-    server = make_server(size="64M", memory="64M", extra=("--log-size", "8M")).start()
+    server = make_server(size="40M", memory="64M", extra=("--log-size", "6M")).start()
     with server.connect(autocommit=True) as connection:
         connection.execute("CREATE TABLE filler (a int PRIMARY KEY, b text)")
         count = fill(connection)
-        assert count > 10_000 and count % 200 == 0
+        assert count > 5_000 and count % 200 == 0
         assert connection.execute("SELECT count(*), min(length(b)), max(a) FROM filler").fetchone() == (count, 960, count)
         with pytest.raises(psycopg.errors.DiskFull):
             connection.execute("INSERT INTO filler SELECT g, repeat('x', 2000) FROM generate_series(1000001, 1001000) AS g")
@@ -352,7 +352,7 @@ def judge(make_server, content, truth, *offsets) -> str:
 
 
 @pytest.mark.parametrize("copy", range(4))
-@pytest.mark.parametrize("offset", [0, 5, 9, 17, 30, 41, 70, 125, 150, 4000])
+@pytest.mark.parametrize("offset", [0, 5, 9, 17, 30, 4000])
 def test_damage_to_one_superblock_copy_is_reported_by_check_and_mended(make_server, sample, copy, offset):
     server = make_server(size="64M", memory="64M")
     with_flips(sample[0], server.disk, copy * PAGE + offset)
@@ -363,7 +363,7 @@ def test_damage_to_one_superblock_copy_is_reported_by_check_and_mended(make_serv
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("offset", [0, 9, 30, 70, 125, 4000])
+@pytest.mark.parametrize("offset", [0, 9, 70, 4000])
 def test_damage_to_three_superblock_copies_refuses_the_start(make_server, sample, truth, offset):
     damage = [copy * PAGE + offset for copy in range(3)]
     server = make_server(size="64M", memory="64M")
@@ -382,7 +382,7 @@ def test_a_truncated_disk_is_refused(make_server, sample):
         assert_refused(result, "truncated", "too small", "superblock", "is empty")
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_a_flipped_byte_in_a_page_in_use_is_never_served(make_server, sample, truth, seed):
     content, _ = sample
     zones = layout(content)
@@ -418,7 +418,7 @@ def crashed(tmp_path_factory):
     return content, truth
 
 
-@pytest.mark.parametrize("place", [0.0, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9])
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.5, 0.7, 0.9])
 def test_a_flipped_byte_in_the_log_that_recovery_needs_is_never_served(make_server, crashed, place):
     content, truth = crashed
     blocks = log_blocks(content)

@@ -226,6 +226,7 @@ package final class TransactionManager: @unchecked Sendable {
         let worker = transaction.worker
         worker.pointee.unlist(transaction.active)
         log.writerEnded()
+        log.noteTransactionEnd()
         locks.announceEnd(transaction.slot.unsafelyUnwrapped, id: transaction.id.rawValue)
         ending.pointee.isAnnounced = true
         worker.pointee.snapshots.release(transaction.snapshotNode)

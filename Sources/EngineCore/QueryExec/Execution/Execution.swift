@@ -24,6 +24,9 @@ package final class Execution {
         root = try PlanBuilder(instance).build(plan.root)
     }
 
+    /// Common tables hold operators, and those the instance.
+    deinit { instance.commonTables.removeAll() }
+
     /// By plan node, when counting.
     package var counters: [(node: PlanNode, counters: OperatorCounters)] { instance.counters }
 
@@ -47,6 +50,7 @@ package final class Execution {
     package func close() {
         guard isOpen else { return }
         root.close()
+        for table in instance.commonTables.values { table.clear() }
         instance.end()
         isOpen = false
     }

@@ -122,7 +122,7 @@ final class SliceEvaluator: Evaluator {
         return result
     }
 
-    private func slice(_ array: ArrayValue, _ ranges: [Range<Int>]) -> [UInt8] {
+    private func slice(_ array: ArrayValue, _ ranges: [Range<Int>]) throws(EngineError) -> [UInt8] {
         var builder = ArrayBuilder(element: element)
         let isEmpty = ranges.isEmpty || ranges.count < bounds.count || ranges.contains { $0.isEmpty }
         if isEmpty { return builder.finish() }
@@ -138,7 +138,7 @@ final class SliceEvaluator: Evaluator {
                 place[dimension] = ranges[dimension].lowerBound
                 dimension -= 1
             }
-            if dimension < 0 { return builder.finish(dimensions: ranges.map { ArrayDimension(length: $0.count) }) }
+            if dimension < 0 { return try builder.finish(dimensions: ranges.map { ArrayDimension(length: $0.count) }) }
         }
     }
 }

@@ -30,6 +30,12 @@ final class CommonTable {
         filled = instance.executionNumber
     }
 
+    /// The end of an execution: the rows' memory is given back.
+    func clear() {
+        store.clear()
+        filled = 0
+    }
+
     /// The working table's rows of the next round.
     func replace(with rows: RowStore) { store = rows }
 }

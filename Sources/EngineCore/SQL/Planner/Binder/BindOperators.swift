@@ -94,12 +94,12 @@ extension Binder {
         try checkSchema(op)
         if op.name == "-", case .literal(let literal) = operand.kind {
             // Minus belongs to the constant, so that -2147483648 is an int4 and -1.5 a constant.
-            if case .integer(let value) = literal, value != Int64.min { return bindLiteral(.integer(-value)) }
+            if case .integer(let value) = literal, value != Int64.min { return try bindLiteral(.integer(-value)) }
             if case .numeric(let digits) = literal {
                 if digits == staticBytes("9223372036854775808") {
                     return .constant(Datum(Int64.min), SQLType(.int8))
                 }
-                return bindLiteral(.numeric([UInt8(ascii: "-")] + digits))
+                return try bindLiteral(.numeric([UInt8(ascii: "-")] + digits))
             }
         }
         return .call(try operatorCall(op.name.bytes, nil, bind(operand, scope), at: op.position))

@@ -32,7 +32,7 @@ struct Binder {
     {
         let position = expression.position
         switch expression.kind {
-        case .literal(let literal): return bindLiteral(literal)
+        case .literal(let literal): return try bindLiteral(literal)
         case .parameter(let number): return try context.parameter(number, at: position)
         case .column(let parts): return try bindColumn(parts, scope, at: position)
         case .star:
@@ -107,7 +107,7 @@ struct Binder {
         }
     }
 
-    @inline(never) func bindLiteral(_ literal: Literal) -> BoundExpression {
+    @inline(never) func bindLiteral(_ literal: Literal) throws(EngineError) -> BoundExpression {
         switch literal {
         case .null: return .constant(.null, SQLType(.unknown))
         case .boolean(let value): return .boolean(value)
@@ -115,13 +115,10 @@ struct Binder {
             if let small = Int32(exactly: value) { return .constant(Datum(small), SQLType(.int4)) }
             return .constant(Datum(value), SQLType(.int8))
         case .numeric(let digits):
-            let value: Datum? = digits.withUnsafeBytes { bytes in
-                do throws(EngineError) {
-                    return try TypeIO.input(bytes, SQLType(.numeric), context.session.context)
-                } catch { return nil }
+            let value = try digits.withRaw { (bytes) throws(EngineError) in
+                try TypeIO.input(bytes, SQLType(.numeric), context.session.context)
             }
-            if let value { return .constant(value, SQLType(.numeric)) }
-            return .constant(Datum(bytes: digits), SQLType(.unknown))
+            return .constant(value, SQLType(.numeric))
         case .string(let bytes): return .constant(Datum(bytes: bytes), SQLType(.unknown))
         case .bits(let digits), .hexBits(let digits): return .constant(Datum(bytes: digits), SQLType(.unknown))
         }

@@ -204,7 +204,7 @@ private func declareSessionFunctions(_ set: CatalogFunctionSet) {
     set.add(2171, "pg_cancel_backend", [.int4], .bool, "Cancels a session's query", volatility: .volatile) {
         (call) throws(EngineError) in Datum(try call.services.signal(processID: call.int32(0), terminate: false))
     }
-    set.add(2096, "pg_terminate_backend", [.int4, .int8], .bool, "Ends a session", volatility: .volatile) {
+    set.add(2096, "pg_terminate_backend", [.int4], .bool, "Ends a session", volatility: .volatile) {
         (call) throws(EngineError) in Datum(try call.services.signal(processID: call.int32(0), terminate: true))
     }
     set.add(2560, "pg_postmaster_start_time", [], .timestamptz, "When the server started") {

@@ -15,6 +15,7 @@ package struct ByteBuffer: ~Copyable {
     /// Something did not fit. Until `removeAll` or `truncate`.
     package private(set) var isOverflowing = false
     private var isTooLong = false
+    private static let alwaysGranted = 1 << 20
     private let limit: Int
     /// What was charged for a large buffer.
     private var charged = 0
@@ -78,16 +79,21 @@ package struct ByteBuffer: ~Copyable {
         let size = min(max(capacity * 2, count + more), limit)
         if limit < Int.max {
             if budget == nil { budget = ValueMemory.budget }
+            var isCharged = true
             do throws(EngineError) {
                 // Old and new exist side by side while one is copied to the other.
                 try ValueMemory.charge(size, to: budget)
             } catch {
-                isOverflowing = true
-                isTooLong = false
-                return false
+                // What a client is told must not depend on what others hold.
+                guard size <= Self.alwaysGranted else {
+                    isOverflowing = true
+                    isTooLong = false
+                    return false
+                }
+                isCharged = false
             }
             ValueMemory.release(charged, to: budget)
-            charged = size
+            charged = isCharged ? size : 0
         }
         let larger = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
         larger.copyMemory(from: base, byteCount: count)

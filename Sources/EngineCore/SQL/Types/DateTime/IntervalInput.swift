@@ -83,7 +83,10 @@ private struct IntervalParser {
         }
         guard fields > 0 else { throw invalid() }
         if ago { (months, days, microseconds) = (-months, -days, -microseconds) }
-        guard let month = Int32(exactly: months), let day = Int32(exactly: days),
+        guard let month = Int32(exactly: months) else {
+            throw EngineError(.datetimeFieldOverflow, "interval out of range")
+        }
+        guard let day = Int32(exactly: days),
             let time = Int64(exactly: microseconds)
         else { throw overflow() }
         return IntervalValue(months: month, days: day, microseconds: time)

@@ -78,7 +78,9 @@ package struct FunctionEntry: Sendable {
         } else {
             try kernel(frame)
         }
-        if frame.scratch.capacity > KernelFrame.usualScratch { try frame.finishLargeScratch() }
+        if frame.scratch.isOverflowing || frame.scratch.capacity > KernelFrame.usualScratch {
+            try frame.finishLargeScratch()
+        }
     }
 }
 
