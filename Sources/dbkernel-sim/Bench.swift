@@ -10,11 +10,11 @@ import Runtime
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures key lookups and the layout of tree pages.",
-        subcommands: [BenchKeys.self, BenchLayout.self])
+        commandName: "bench", abstract: "Measures commits, key lookups and the layout of tree pages.",
+        subcommands: [BenchCommit.self, BenchKeys.self, BenchLayout.self])
 }
 
-/// What both benchmarks take.
+/// What the benchmarks with rows take.
 struct BenchArguments: ParsableArguments {
     @Argument(help: "Folder for the disk file, which is removed at the end.")
     var folder: String
@@ -35,35 +35,43 @@ struct BenchArguments: ParsableArguments {
         if distributions.isEmpty { throw ValidationError("Give a distribution.") }
     }
 
-    /// Runs `body` in an engine with one worker on a new disk, everything durable, and memory for all rows.
+    /// Runs `body` in an engine with memory for all rows.
     func withEngine(bytesPerRow: Int, _ body: @escaping (Engine) throws(EngineError) -> Void) throws {
-        let path = "\(folder)/dbkernel-bench-\(getpid()).disk"
-        defer { unlink(path) }
-        do throws(EngineError) {
-            let bytes = Int(rows) * bytesPerRow
-            let platform = try HostPlatform(
-                options: .init(
-                    diskPath: path, diskByteCount: UInt64(roundUp((4 << 30) + 2 * bytes, 1 << 20)),
-                    createIfMissing: true,
-                    cores: 1))
-            var options = EngineOptions()
-            options.memoryByteCount = (512 << 20) + 2 * bytes
-            let scheduler = Scheduler(platform: platform, stackByteCount: 1 << 20, maxFibersPerWorker: 128)
-            var failure: EngineError?
-            try scheduler.run {
-                do throws(EngineError) {
-                    let engine = try Engine.open(options)
-                    try body(engine)
-                    try engine.close()
-                } catch {
-                    failure = error
-                }
-                scheduler.stop()
+        let bytes = Int(rows) * bytesPerRow
+        try withBenchEngine(
+            folder: folder, diskByteCount: (4 << 30) + 2 * bytes, memoryByteCount: (512 << 20) + 2 * bytes, body)
+    }
+}
+
+/// Runs `body` in an engine with one worker on a new disk in `folder`, everything durable.
+func withBenchEngine(
+    folder: String, diskByteCount: Int, memoryByteCount: Int,
+    _ body: @escaping (Engine) throws(EngineError) -> Void
+) throws {
+    let path = "\(folder)/dbkernel-bench-\(getpid()).disk"
+    defer { unlink(path) }
+    do throws(EngineError) {
+        let platform = try HostPlatform(
+            options: .init(
+                diskPath: path, diskByteCount: UInt64(roundUp(diskByteCount, 1 << 20)), createIfMissing: true, cores: 1)
+        )
+        var options = EngineOptions()
+        options.memoryByteCount = memoryByteCount
+        let scheduler = Scheduler(platform: platform, stackByteCount: 1 << 20, maxFibersPerWorker: 128)
+        var failure: EngineError?
+        try scheduler.run {
+            do throws(EngineError) {
+                let engine = try Engine.open(options)
+                try body(engine)
+                try engine.close()
+            } catch {
+                failure = error
             }
-            if let failure { throw failure }
-        } catch {
-            throw Failure.report(error)
+            scheduler.stop()
         }
+        if let failure { throw failure }
+    } catch {
+        throw Failure.report(error)
     }
 }
 

@@ -1,4 +1,5 @@
-// A platform whose block device fails when told to; everything else is the platform beneath.
+// A platform whose block device fails, or keeps what it has done to itself, when told to; everything else is the platform
+// beneath.
 
 import Fibers
 import Platform
@@ -10,6 +11,11 @@ final class FailingPlatform: Platform, @unchecked Sendable {
     let failsWrites = Atomic<Bool>(false)
     let failsFlushes = Atomic<Bool>(false)
     let failureCount = Atomic<Int>(0)
+    /// Durable writes are done but do not complete while this is set.
+    let holdsWrites = Atomic<Bool>(false)
+    /// Requests whose completions are to be held, and completions that are. Each core touches its own.
+    private let holding: UnsafeMutablePointer<Set<Tag>>
+    private let held: UnsafeMutablePointer<[CompletionEvent]>
     /// Failed requests whose completion has not been polled. Each core touches its own.
     private let failed: UnsafeMutablePointer<[Tag]>
 
@@ -17,11 +23,19 @@ final class FailingPlatform: Platform, @unchecked Sendable {
         self.base = base
         failed = .allocate(capacity: base.topology.coreCount)
         failed.initialize(repeating: [], count: base.topology.coreCount)
+        holding = .allocate(capacity: base.topology.coreCount)
+        holding.initialize(repeating: [], count: base.topology.coreCount)
+        held = .allocate(capacity: base.topology.coreCount)
+        held.initialize(repeating: [], count: base.topology.coreCount)
     }
 
     deinit {
         failed.deinitialize(count: base.topology.coreCount)
         failed.deallocate()
+        holding.deinitialize(count: base.topology.coreCount)
+        holding.deallocate()
+        held.deinitialize(count: base.topology.coreCount)
+        held.deallocate()
     }
 
     private func fails(_ operation: BlockOperation) -> Bool {
@@ -36,14 +50,23 @@ final class FailingPlatform: Platform, @unchecked Sendable {
         _ core: CoreIndex, _ operation: BlockOperation, _ vectors: UnsafeMutableBufferPointer<IOVector>, offset: UInt64,
         tag: Tag
     ) -> Bool {
-        if !fails(operation) { return base.queueBlock(core, operation, vectors, offset: offset, tag: tag) }
+        if !fails(operation) {
+            let isQueued = base.queueBlock(core, operation, vectors, offset: offset, tag: tag)
+            if isQueued, operation == .durableWrite, holdsWrites.load(ordering: .acquiring) {
+                holding[core].insert(tag)
+            }
+            return isQueued
+        }
         failed[core].append(tag)
         failureCount.add(1, ordering: .relaxed)
         return true
     }
 
     func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int {
-        if failed[core].isEmpty { return base.poll(core, into: events) }
+        if failed[core].isEmpty {
+            let count = base.poll(core, into: events)
+            return holding[core].isEmpty && held[core].isEmpty ? count : hold(core, events, count)
+        }
         var count = 0
         while count < events.count, let tag = failed[core].popLast() {
             events[count] = CompletionEvent(tag: tag, result: -PlatformErrno.io)
@@ -52,8 +75,28 @@ final class FailingPlatform: Platform, @unchecked Sendable {
         return count
     }
 
+    /// Takes out what is to be held, or adds what need not be held any more; the number of events that are left.
+    private func hold(_ core: CoreIndex, _ events: UnsafeMutableBufferPointer<CompletionEvent>, _ count: Int) -> Int {
+        var left = 0
+        for index in 0..<count {
+            let event = events[index]
+            if holding[core].remove(event.tag) != nil {
+                held[core].append(event)
+            } else {
+                events[left] = event
+                left += 1
+            }
+        }
+        while !holdsWrites.load(ordering: .acquiring), left < events.count, let event = held[core].popLast() {
+            events[left] = event
+            left += 1
+        }
+        return left
+    }
+
     func park(_ core: CoreIndex, until deadline: Nanoseconds) {
-        if failed[core].isEmpty { base.park(core, until: deadline) } else { base.submit(core) }
+        let hasSome = !failed[core].isEmpty || !held[core].isEmpty && !holdsWrites.load(ordering: .acquiring)
+        if hasSome { base.submit(core) } else { base.park(core, until: deadline) }
     }
 
     var topology: Topology { base.topology }

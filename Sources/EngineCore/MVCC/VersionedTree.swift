@@ -5,6 +5,7 @@
 // header in front.
 
 import BTree
+import BufferPool
 import Platform
 import Synchronization
 import WALEngine
