@@ -37,7 +37,6 @@ enum ArrayIO {
             while position < text.count, !text[position].isSpace { position += 1 }
             builder.append(try TypeIO.input(text.slice(start, position), SQLType(type.element), context))
         }
-        let count = builder.count
         return Datum(bytes: builder.finish(lower: 0))
     }
 
