@@ -257,7 +257,7 @@ extension Log {
     private func flusherLoop() {
         let worker = self.worker(Fiber.core)
         while isOpen {
-            if let run = seal() {
+            if canStart, let run = seal() {
                 startFlusher()
                 do throws(EngineError) {
                     try write(run)
