@@ -87,9 +87,8 @@ let package = Package(
         engine(
             "MVCC",
             [
-                "Platform", "Fibers", "LockFree", "ArenaAlloc", "AsyncIO", "DirectStorage", "WALEngine", "BufferPool",
-                "BTree",
-                "Telemetry", "CPrimitives",
+                "Platform", "Fibers", "LockFree", "ArenaAlloc", "IOScheduler", "AsyncIO", "DirectStorage", "WALEngine",
+                "BufferPool", "BTree", "Telemetry", "CPrimitives",
             ]),
         // 5 tables
         engine(

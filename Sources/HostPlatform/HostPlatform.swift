@@ -51,7 +51,8 @@ package final class HostPlatform: Platform, @unchecked Sendable {
 
     private static let maxCores = 256
 
-    /// 22023 for a number of cores that cannot be, 58030 if the disk cannot be opened, 53100 if there is no space to create it, 55006 if another process has it.
+    /// 22023 for a number of cores that cannot be, 58030 if the disk cannot be opened, 53100 if there is no space to create
+    /// it, 55006 if another process has it.
     package init(options: Options) throws(EngineError) {
         guard (0...Self.maxCores).contains(options.cores) else {
             throw EngineError(

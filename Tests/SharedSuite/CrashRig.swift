@@ -168,8 +168,21 @@ final class DeviceImage {
     private var dataOffset: UInt64 { layout.doubleWriteFirstPage * UInt64(pageSize) }
     private var hasLog = false
 
+    /// Recovers from the image with the log as recovery wrote it, up to `logEnd`, cut before each of its blocks in turn.
+    func recoverFromEveryCut(
+        _ rig: CrashRig, logEnd end: UInt64, _ check: () throws(EngineError) -> Void
+    ) throws(EngineError) {
+        for cut in logEnd...end {
+            try restore(rig, keepingLogUpTo: cut)
+            try rig.open()
+            try check()
+            rig.crash()
+            try restoreLog(rig)
+        }
+    }
+
     /// Pages and superblock of the image, with the boot that crashed counted; the log as it is, up to block `cut`.
-    func restore(_ rig: CrashRig, keepingLogUpTo cut: UInt64) throws(EngineError) {
+    private func restore(_ rig: CrashRig, keepingLogUpTo cut: UInt64) throws(EngineError) {
         if !hasLog {
             hasLog = true
             try rig.io.read(
@@ -189,7 +202,7 @@ final class DeviceImage {
         try store.update { $0.bootCount += 1 }
     }
 
-    func restoreLog(_ rig: CrashRig) throws(EngineError) {
+    private func restoreLog(_ rig: CrashRig) throws(EngineError) {
         try rig.io.write(
             from: recoveredLog, offset: layout.walOffset, byteCount: Int(layout.walByteCount), class: .log)
     }

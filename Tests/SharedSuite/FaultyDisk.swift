@@ -232,3 +232,26 @@ package final class FaultyDisk: Platform, @unchecked Sendable {
     package func entropy(_ bytes: UnsafeMutableRawBufferPointer) { base.entropy(bytes) }
     package func exit(status: Int32) -> Never { base.exit(status: status) }
 }
+
+extension SuiteContext {
+    /// Runs `body` as a fiber over the disk until it returns or the power goes. An error fails the case, but for one after
+    /// the power has gone if the case allows that.
+    func run(
+        on disk: FaultyDisk, mayThrowAfterPowerLoss: Bool = false,
+        _ body: @escaping (Scheduler) throws(EngineError) -> Void
+    ) throws(EngineError) {
+        let scheduler = Scheduler(platform: disk, stackByteCount: 512 << 10, maxFibersPerWorker: 256)
+        try scheduler.run { [self] in
+            do throws(EngineError) {
+                try scheduler.spawn(on: 0, .background, "power") {
+                    while disk.isPowered { Fiber.sleep(.microseconds(200)) }
+                    scheduler.stop()
+                }
+                try body(scheduler)
+            } catch {
+                if disk.isPowered || !mayThrowAfterPowerLoss { fail("threw \(error.message)") }
+            }
+            scheduler.stop()
+        }
+    }
+}

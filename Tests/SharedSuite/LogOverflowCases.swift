@@ -259,24 +259,6 @@ private func crashesInLongUndo(_ context: SuiteContext) throws(EngineError) {
 
 // MARK: Power loss
 
-private func run(
-    _ context: SuiteContext, _ disk: FaultyDisk, _ body: @escaping (Scheduler) throws(EngineError) -> Void
-) throws(EngineError) {
-    let scheduler = Scheduler(platform: disk, stackByteCount: 512 << 10, maxFibersPerWorker: 256)
-    try scheduler.run {
-        do throws(EngineError) {
-            try scheduler.spawn(on: 0, .background, "power") {
-                while disk.isPowered { Fiber.sleep(.microseconds(200)) }
-                scheduler.stop()
-            }
-            try body(scheduler)
-        } catch {
-            context.expect(!disk.isPowered, "threw \(error.message)")
-        }
-        scheduler.stop()
-    }
-}
-
 /// What is known of the long transaction when the power goes.
 private final class LongHistory: @unchecked Sendable {
     let root = Atomic<UInt64>(0)
@@ -290,7 +272,7 @@ private func powerLossCase(_ context: SuiteContext, seed: UInt64) throws(EngineE
     options.seed = seed
     let disk = FaultyDisk(over: context.platform, options)
     let history = LongHistory()
-    try run(context, disk) { scheduler throws(EngineError) in
+    try context.run(on: disk, mayThrowAfterPowerLoss: true) { scheduler throws(EngineError) in
         let rig = try CrashRig(context, walByteCount: zoneByteCount, frameCount: 512)
         history.root.store(rig.root.rawValue, ordering: .releasing)
         try fill(rig)
@@ -319,7 +301,7 @@ private func powerLossCase(_ context: SuiteContext, seed: UInt64) throws(EngineE
     while true {
         disk.powerOn()
         if attempt < 3 { disk.options.powerLossAtWrite = 3 + Int(seed * 31 + UInt64(attempt) * 53) % 200 }
-        try run(context, disk) { scheduler throws(EngineError) in
+        try context.run(on: disk, mayThrowAfterPowerLoss: true) { scheduler throws(EngineError) in
             let rig = try CrashRig(
                 context, root: PageID(history.root.load(ordering: .acquiring)), frameCount: 512)
             if attempt < 3 {

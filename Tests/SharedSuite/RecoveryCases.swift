@@ -205,13 +205,9 @@ private func crashInsideRecovery(_ context: SuiteContext) throws(EngineError) {
     let logEnd = LogBlock.number(of: rig.log.durableLSN)
     rig.crash()
     // The log as recovery wrote it, cut anywhere; pages and checkpoint as before recovery.
-    for cut in image.logEnd...logEnd {
-        try image.restore(rig, keepingLogUpTo: cut)
-        try rig.open()
+    try image.recoverFromEveryCut(rig, logEnd: logEnd) { () throws(EngineError) in
         context.expect(rig.report.undoneCount <= undone, "\(rig.report.undoneCount) changes undone after a cut")
         try checkLoserFree(rig)
-        rig.crash()
-        try image.restoreLog(rig)
     }
 }
 

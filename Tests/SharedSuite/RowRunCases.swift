@@ -458,13 +458,7 @@ private func crashInsideUndo(_ context: SuiteContext) throws(EngineError) {
     try checkKept(rig)
     let logEnd = LogBlock.number(of: rig.log.durableLSN)
     rig.crash()
-    for cut in image.logEnd...logEnd {
-        try image.restore(rig, keepingLogUpTo: cut)
-        try rig.open()
-        try checkKept(rig)
-        rig.crash()
-        try image.restoreLog(rig)
-    }
+    try image.recoverFromEveryCut(rig, logEnd: logEnd) { () throws(EngineError) in try checkKept(rig) }
 }
 
 private func checkKept(_ rig: CrashRig) throws(EngineError) {

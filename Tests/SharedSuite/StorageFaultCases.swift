@@ -36,32 +36,13 @@ func storageFaultCases() -> [SuiteCase] {
     ]
 }
 
-/// Runs `body` as a fiber over the disk until it returns or the power goes.
-private func run(
-    _ context: SuiteContext, _ disk: FaultyDisk, _ body: @escaping (Scheduler) throws(EngineError) -> Void
-) throws(EngineError) {
-    let scheduler = Scheduler(platform: disk, stackByteCount: 512 << 10, maxFibersPerWorker: 256)
-    try scheduler.run {
-        do throws(EngineError) {
-            try scheduler.spawn(on: 0, .background, "power") {
-                while disk.isPowered { Fiber.sleep(.microseconds(200)) }
-                scheduler.stop()
-            }
-            try body(scheduler)
-        } catch {
-            context.fail("threw \(error.message)")
-        }
-        scheduler.stop()
-    }
-}
-
 private func roughTransferCase(_ context: SuiteContext) throws(EngineError) {
     var options = FaultOptions()
     options.refusedPermille = 400
     options.shortPermille = 300
     options.maxTransferByteCount = 64 << 10
     let disk = FaultyDisk(over: context.platform, options)
-    try run(context, disk) { scheduler throws(EngineError) in
+    try context.run(on: disk) { scheduler throws(EngineError) in
         let io = BlockIO(scheduler: scheduler, deviceDepth: 8)
         let group = FiberGroup(count: 20)
         for index in 0..<20 {
@@ -100,7 +81,7 @@ private func deviceErrorCase(_ context: SuiteContext) throws(EngineError) {
     var options = FaultOptions()
     options.readErrorPermille = 300
     let disk = FaultyDisk(over: context.platform, options)
-    try run(context, disk) { scheduler throws(EngineError) in
+    try context.run(on: disk) { scheduler throws(EngineError) in
         let io = BlockIO(scheduler: scheduler)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: pageSize, alignment: pageSize)
         defer { memory.deallocate() }
@@ -129,7 +110,7 @@ private func superblockPowerCase(_ context: SuiteContext) throws(EngineError) {
         let disk = FaultyDisk(over: context.platform, options)
         let acknowledged = Atomic<UInt64>(0)
         let attempted = Atomic<UInt64>(0)
-        try run(context, disk) { scheduler throws(EngineError) in
+        try context.run(on: disk) { scheduler throws(EngineError) in
             let io = BlockIO(scheduler: scheduler)
             let store = try Formatter.format(io: io, platform: disk)
             // Two writes for each update: the power goes in the first, the second, …
@@ -142,7 +123,7 @@ private func superblockPowerCase(_ context: SuiteContext) throws(EngineError) {
         }
         context.expect(!disk.isPowered, "the power did not go")
         disk.powerOn()
-        try run(context, disk) { scheduler throws(EngineError) in
+        try context.run(on: disk) { scheduler throws(EngineError) in
             let store = try SuperblockStore.open(io: BlockIO(scheduler: scheduler), platform: disk)
             let found = store.current.roots[0]
             context.expect(found >= acknowledged.load(ordering: .acquiring), "round \(round): an update was lost")
@@ -166,7 +147,7 @@ private func poolPowerCase(_ context: SuiteContext, seed: UInt64) throws(EngineE
     options.seed = seed
     let disk = FaultyDisk(over: context.platform, options)
     let history = PowerHistory()
-    try run(context, disk) { scheduler throws(EngineError) in
+    try context.run(on: disk) { scheduler throws(EngineError) in
         let io = BlockIO(scheduler: scheduler)
         let store = try Formatter.format(io: io, platform: disk, options: LayoutOptions(walByteCount: 4 << 20))
         let log = CountingLog()
@@ -194,7 +175,7 @@ private func poolPowerCase(_ context: SuiteContext, seed: UInt64) throws(EngineE
         }
     }
     disk.powerOn()
-    try run(context, disk) { scheduler throws(EngineError) in
+    try context.run(on: disk) { scheduler throws(EngineError) in
         let io = BlockIO(scheduler: scheduler)
         let superblock = try SuperblockStore.open(io: io, platform: disk).current
         _ = try DoubleWrite.recover(io: io, superblock: superblock, platform: disk)
@@ -255,7 +236,7 @@ private func failedWriteCase(_ context: SuiteContext) throws(EngineError) {
     var options = FaultOptions()
     options.seed = 5
     let disk = FaultyDisk(over: context.platform, options)
-    try run(context, disk) { scheduler throws(EngineError) in
+    try context.run(on: disk) { scheduler throws(EngineError) in
         let io = BlockIO(scheduler: scheduler)
         let superblock = try Formatter.format(io: io, platform: disk).current
         let log = CountingLog()

@@ -33,7 +33,7 @@ package final class IndexCursor: @unchecked Sendable {
         stored = table.definition.indexes[index]
         cursor = Cursor(tree.tree)
         view = ReadView(snapshot: 0, owner: 0, command: 0, slots: table.engine.transactions.slots)
-        decoder = KeyDecoder(table.definition.indexes[index])
+        decoder = KeyDecoder(stored)
     }
 
     /// True if a scan can deliver these positions from keys: they are key columns whose encoding keeps the value.

@@ -40,21 +40,19 @@ package final class RowBuffer: @unchecked Sendable {
     }
     /// Copies long strings. 53200.
     package func set(_ column: Int, _ cell: Cell, _ physical: Physical) throws(EngineError) {
-        if physical == .bytes && !cell.bytes.isInline {
-            let view = cell.bytes
-            cells[column] = Cell(try heap.copy(UnsafeRawBufferPointer(start: view.pointer, count: view.count)))
-        } else {
-            cells[column] = cell
-        }
-        nulls[column] = false
+        try set(column, cell, physical, in: heap)
     }
     /// Values computed before are forgotten.
     package func beginComputed() { computed.reset() }
     /// As `set`, valid until the next `beginComputed`. 53200.
     package func setComputed(_ column: Int, _ cell: Cell, _ physical: Physical) throws(EngineError) {
+        try set(column, cell, physical, in: computed)
+    }
+    @inline(__always)
+    private func set(_ column: Int, _ cell: Cell, _ physical: Physical, in heap: ByteHeap) throws(EngineError) {
         if physical == .bytes && !cell.bytes.isInline {
             let view = cell.bytes
-            cells[column] = Cell(try computed.copy(UnsafeRawBufferPointer(start: view.pointer, count: view.count)))
+            cells[column] = Cell(try heap.copy(UnsafeRawBufferPointer(start: view.pointer, count: view.count)))
         } else {
             cells[column] = cell
         }

@@ -195,6 +195,10 @@ extension Settings {
             defaultIsolation = Self.isolation(value)
         case SettingIndex.defaultReadOnly:
             defaultIsReadOnly = bool(index)
+        case SettingIndex.transactionIsolation:
+            transactionIsolation = Self.isolation(value)
+        case SettingIndex.transactionReadOnly:
+            transactionIsReadOnly = bool(index)
         default:
             break
         }

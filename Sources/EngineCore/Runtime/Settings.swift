@@ -30,8 +30,8 @@ package final class Settings {
     package internal(set) var defaultIsolation = IsolationLevel.readCommitted
     package internal(set) var defaultIsReadOnly = false
     /// As `transaction_isolation` and `transaction_read_only` show it.
-    package private(set) var transactionIsolation = IsolationLevel.readCommitted
-    package private(set) var transactionIsReadOnly = false
+    package internal(set) var transactionIsolation = IsolationLevel.readCommitted
+    package internal(set) var transactionIsReadOnly = false
 
     /// Kept in step with the parameters that evaluation depends on.
     package let evaluation: EvaluationContext
@@ -144,7 +144,6 @@ package final class Settings {
     /// What SHOW says of the running transaction. Costs two comparisons when nothing changes.
     package func showModes(_ isolation: IsolationLevel, isReadOnly: Bool) {
         if isolation != transactionIsolation {
-            transactionIsolation = isolation
             switch isolation {
             case .readUncommitted: assign(SettingIndex.transactionIsolation, "read uncommitted")
             case .readCommitted: assign(SettingIndex.transactionIsolation, "read committed")
@@ -153,7 +152,6 @@ package final class Settings {
             }
         }
         if isReadOnly != transactionIsReadOnly {
-            transactionIsReadOnly = isReadOnly
             assign(SettingIndex.transactionReadOnly, isReadOnly ? "on" : "off")
         }
     }
