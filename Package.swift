@@ -81,8 +81,8 @@ let package = Package(
         engine(
             "BTree",
             [
-                "Platform", "Fibers", "DirectStorage", "LayoutManager", "WALEngine", "BufferPool", "Telemetry",
-                "CPrimitives",
+                "Platform", "Fibers", "IOBatching", "IOScheduler", "AsyncIO", "DirectStorage", "LayoutManager",
+                "WALEngine", "BufferPool", "Telemetry", "CPrimitives",
             ]),
         engine(
             "MVCC",

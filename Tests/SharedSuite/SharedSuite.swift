@@ -22,6 +22,7 @@ package func allCases() -> [SuiteCase] {
     cases += groupCommitCases()
     cases += btreePageCases()
     cases += btreeCases()
+    cases += temporarySpaceCases()
     cases += mvccCases()
     cases += isolationCases()
     cases += lockCases()

@@ -29,6 +29,8 @@ struct ExtentMapPage {
     static let sharedOwner = TreeID(UInt32.max)
     /// Only in memory: the extent is the log's, see LogExtents.swift.
     static let logOwner = TreeID(UInt32.max - 1)
+    /// Only in memory: the extent holds data of statements, see TemporarySpace.swift.
+    static let temporaryOwner = TreeID(UInt32.max - 2)
 
     init(_ base: UnsafeMutableRawPointer) { self.base = base }
 

@@ -21,6 +21,8 @@ struct FreeSpace {
     private let bits: UnsafeMutablePointer<UInt64>
     private let freeCounts: UnsafeMutablePointer<UInt16>
     private let owners: UnsafeMutablePointer<TreeID>
+    /// Log position at which a tree gave the extent back: every record about its pages ends before it.
+    private let freedAt: UnsafeMutablePointer<LSN>
     private(set) var freeExtentCount: Int
     private(set) var freePageCount: Int
     /// No free extent lies before this one.
@@ -34,7 +36,8 @@ struct FreeSpace {
     static let sharedPageLimit = 64
     private static let words = ExtentMapPage.pagesPerExtent / 64
 
-    init(_ geometry: ExtentGeometry) {
+    /// Everything is free since `lsn`.
+    init(_ geometry: ExtentGeometry, at lsn: LSN) {
         self.geometry = geometry
         let count = max(1, geometry.extentCount)
         bits = .allocate(capacity: count * Self.words)
@@ -43,6 +46,8 @@ struct FreeSpace {
         freeCounts.initialize(repeating: 0, count: count)
         owners = .allocate(capacity: count)
         owners.initialize(repeating: .none, count: count)
+        freedAt = .allocate(capacity: count)
+        freedAt.initialize(repeating: lsn, count: count)
         freeExtentCount = geometry.extentCount
         lastFreeExtent = geometry.extentCount - 1
         freePageCount = 0
@@ -64,6 +69,7 @@ struct FreeSpace {
         bits.deallocate()
         freeCounts.deallocate()
         owners.deallocate()
+        freedAt.deallocate()
     }
 
     func owner(_ extent: Int) -> TreeID { owners[extent] }
@@ -107,8 +113,8 @@ struct FreeSpace {
         trees[tree.rawValue]!.sharedPages.append(geometry.page(extent: extent, index: index))
     }
 
-    /// Gives back a page of a tree, and its extent if that was its last page.
-    mutating func giveBack(_ page: PageID, of tree: TreeID) {
+    /// Gives back a page of a tree, and its extent if that was its last page. What the log says of it ends before `lsn`.
+    mutating func giveBack(_ page: PageID, of tree: TreeID, at lsn: LSN) {
         let extent = geometry.extent(of: page)
         let index = geometry.index(of: page)
         precondition(isTaken(extent, index), "the page is free")
@@ -124,6 +130,7 @@ struct FreeSpace {
                 space.firstOpen = min(space.firstOpen, at)
                 if Int(freeCounts[extent]) == geometry.pageCount(of: extent) {
                     space.extents.remove(at: at)
+                    freedAt[extent] = lsn
                     release(extent)
                 }
             }
@@ -138,7 +145,7 @@ struct FreeSpace {
         lastFreeExtent = max(lastFreeExtent, extent)
     }
 
-    // MARK: The log's extents
+    // MARK: Extents lent to others than trees
 
     /// Takes the last free extent, or `wanted` if it is free.
     mutating func takeForLog(_ wanted: Int? = nil) -> Int? {
@@ -146,14 +153,32 @@ struct FreeSpace {
         while owners[lastFreeExtent] != .none { lastFreeExtent -= 1 }
         let extent = wanted ?? lastFreeExtent
         if owners[extent] != .none { return nil }
-        owners[extent] = ExtentMapPage.logOwner
-        freeExtentCount -= 1
-        freePageCount -= Int(freeCounts[extent])
+        lend(extent, to: ExtentMapPage.logOwner)
         return extent
     }
 
-    mutating func giveBackFromLog(_ extent: Int) {
-        precondition(owners[extent] == ExtentMapPage.logOwner, "the extent is not the log's")
+    /// Takes the last free extent that no tree has had since `lsn`.
+    mutating func takeTemporary(unusedSince lsn: LSN) -> Int? {
+        if freeExtentCount == 0 { return nil }
+        while owners[lastFreeExtent] != .none { lastFreeExtent -= 1 }
+        var extent = lastFreeExtent
+        while owners[extent] != .none || freedAt[extent] > lsn {
+            if extent == firstFreeExtent { return nil }
+            extent -= 1
+        }
+        lend(extent, to: ExtentMapPage.temporaryOwner)
+        return extent
+    }
+
+    private mutating func lend(_ extent: Int, to owner: TreeID) {
+        owners[extent] = owner
+        freeExtentCount -= 1
+        freePageCount -= Int(freeCounts[extent])
+    }
+
+    /// The extent is free again, as it was before it was lent.
+    mutating func giveBackLent(_ extent: Int, by owner: TreeID) {
+        precondition(owners[extent] == owner, "the extent was not lent to this owner")
         freePageCount += Int(freeCounts[extent])
         release(extent)
     }
@@ -161,8 +186,9 @@ struct FreeSpace {
     /// Takes the tree off the books; its own extents become free when `giveBackExtent` is called for each.
     mutating func forget(_ tree: TreeID) -> TreeSpace? { trees.removeValue(forKey: tree.rawValue) }
 
-    mutating func giveBackExtent(_ extent: Int) {
+    mutating func giveBackExtent(_ extent: Int, at lsn: LSN) {
         clear(extent)
+        freedAt[extent] = lsn
         release(extent)
     }
 

@@ -23,13 +23,17 @@ extension PageAllocator {
     }
 
     /// The extent can be used by trees. Nothing durable says any more that it is the log's.
-    package func giveBackLogExtent(_ extent: Int) { mutex.withLock { space.giveBackFromLog(extent) } }
+    package func giveBackLogExtent(_ extent: Int) { 
+        mutex.withLock { space.giveBackLent(extent, by: ExtentMapPage.logOwner) }
+    }
 
     /// Extents that the log has.
-    package var logExtentCount: Int {
+    package var logExtentCount: Int { extentCount(of: ExtentMapPage.logOwner) }
+
+    func extentCount(of owner: TreeID) -> Int {
         mutex.withLock {
             var count = 0
-            for extent in 0..<geometry.extentCount where space.owner(extent) == ExtentMapPage.logOwner { count += 1 }
+            for extent in 0..<geometry.extentCount where space.owner(extent) == owner { count += 1 }
             return count
         }
     }

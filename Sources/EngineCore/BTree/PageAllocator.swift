@@ -14,6 +14,7 @@ import BufferPool
 import DirectStorage
 import Fibers
 import Platform
+import Synchronization
 import WALEngine
 
 /// A page promised to a tree. Used up by `PageAllocator.allocate` and a commit, or given back by `cancel`.
@@ -30,6 +31,9 @@ package final class PageAllocator: @unchecked Sendable {
     /// taken by a fiber that holds a page latched.
     let mutex = FiberMutex()
     var space: FreeSpace
+    /// Everything logged before it is on the device, and recovery would not repeat it. Not under the mutex: whoever holds
+    /// that may be waiting for a checkpoint.
+    private let checkpointRedo = Atomic<UInt64>(0)
     /// Chains that were suspect when the map was read.
     package private(set) var suspects: [PageID] = []
 
@@ -43,7 +47,7 @@ package final class PageAllocator: @unchecked Sendable {
         self.pool = pool.view
         self.log = log
         self.geometry = geometry
-        space = FreeSpace(geometry)
+        space = FreeSpace(geometry, at: log.insertLSN)
         try readMap()
     }
 
@@ -174,7 +178,7 @@ package final class PageAllocator: @unchecked Sendable {
 
     /// Gives a reservation back that was not used.
     package func cancel(_ reservation: PageReservation) {
-        mutex.withLock { space.giveBack(reservation.page, of: reservation.tree) }
+        mutex.withLock { space.giveBack(reservation.page, of: reservation.tree, at: log.insertLSN) }
     }
 
     // MARK: As part of a structure change
@@ -219,7 +223,7 @@ package final class PageAllocator: @unchecked Sendable {
 
     /// The page can be handed out again. Latch nothing before.
     func didFree(_ page: PageID, of tree: TreeID) {
-        mutex.withLock { space.giveBack(page, of: tree) }
+        mutex.withLock { space.giveBack(page, of: tree, at: log.insertLSN) }
     }
 
     /// Marks the first page of a chain, or takes the mark away. Its map page is latched.
@@ -270,7 +274,7 @@ package final class PageAllocator: @unchecked Sendable {
         guard let freed = mutex.withLock({ space.forget(tree) }) else { return }
         for page in freed.sharedPages {
             try change(page) { record, change, tokens in free(&record, &change, page, tokens) }
-            mutex.withLock { space.giveBack(page, of: tree) }
+            mutex.withLock { space.giveBack(page, of: tree, at: log.insertLSN) }
             Fiber.yieldIfDue()
         }
         for extent in freed.extents {
@@ -280,7 +284,7 @@ package final class PageAllocator: @unchecked Sendable {
                 operands.baseAddress.unsafelyUnwrapped.setLittle(0, UInt16(extent % ExtentMapPage.extentsPerPage))
                 change.perform(mapPage, PageOpcode.vacate, operands)
             }
-            mutex.withLock { space.giveBackExtent(extent) }
+            mutex.withLock { space.giveBackExtent(extent, at: log.insertLSN) }
             Fiber.yieldIfDue()
         }
     }
@@ -318,6 +322,11 @@ package final class PageAllocator: @unchecked Sendable {
 
     /// The suspects are dealt with.
     func clearSuspects() { suspects = [] }
+
+    /// A checkpoint with this redo LSN is durable.
+    package func didCheckpoint(redoLSN: LSN) { checkpointRedo.store(redoLSN.rawValue, ordering: .releasing) }
+
+    var redoLSN: LSN { LSN(checkpointRedo.load(ordering: .acquiring)) }
 
     // MARK: Numbers
 

@@ -152,6 +152,7 @@ final class LogRetention {
     func didPublish(_ checkpoint: Superblock.Checkpoint) {
         let start = checkpoint.startLSN
         durableRedo = checkpoint.redoLSN
+        allocator.didCheckpoint(redoLSN: checkpoint.redoLSN)
         overflow.install(table.runs, zoneStart: LogBlock.number(of: start))
         for extent in leaving { allocator.giveBackLogExtent(extent.index) }
         leaving.removeAll()

@@ -95,6 +95,7 @@ package struct Recovery {
         if checkpoint.tableLSN != .zero { try retention.restore(retained, at: startLSN) }
         try undo(table, allocator, retention)
         try checkpointAtEnd()
+        allocator.didCheckpoint(redoLSN: superblock.current.checkpoint.redoLSN)
         retention.giveBackAll()
         return (report, allocator)
     }

@@ -23,6 +23,8 @@ package final class StorageEngine: @unchecked Sendable {
     package unowned(unsafe) let log: Log
     package unowned(unsafe) let allocator: PageAllocator
     package let transactions: TransactionManager
+    /// Where statements put what they cannot keep in memory.
+    package let temporary: TemporarySpace
     private let mutex = FiberMutex()
     private var open: [UInt32: OpenTree] = [:]
     private let nextTreeID: Atomic<UInt32>
@@ -35,6 +37,7 @@ package final class StorageEngine: @unchecked Sendable {
         self.log = log
         self.allocator = allocator
         self.transactions = transactions
+        temporary = TemporarySpace(allocator)
         self.nextTreeID = Atomic(nextTreeID)
     }
 

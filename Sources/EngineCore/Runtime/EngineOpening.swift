@@ -84,6 +84,9 @@ extension Engine {
         let checkpointer = Checkpointer(
             log: log, pool: pool, superblock: superblocks, transactions: transactions, allocator: allocator)
         try checkpointer.start()
+        storage.temporary.advanceRedo = { [unowned(unsafe) checkpointer] () throws(EngineError) in
+            try checkpointer.checkpoint(keeping: 0)
+        }
         let catalogTree = try openTree(storage, superblocks, Root.catalogTree)
         let sequenceTree = try openTree(storage, superblocks, Root.sequenceTree)
         let parts = EngineParts(
