@@ -273,24 +273,14 @@ void *dbk_reserve(size_t byte_count) {
     return base;
 }
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
-int dbk_enlarge_pages(void *base, size_t byte_count) {
-    if (madvise(base, byte_count, MADV_HUGEPAGE)) return errno == ENOMEM ? 1 : 2;
-    int error = madvise(base, byte_count, MADV_COLLAPSE) ? errno : 0;
-    if (!error) return 0;
-    madvise(base, byte_count, MADV_NOHUGEPAGE);
-    // Before Linux 6.1 there is no such advice.
-    return error == EINVAL ? 2 : 1;
+int dbk_prefer_large_pages(void *base, size_t byte_count, int preferred) {
+    return madvise(base, byte_count, preferred ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) ? -errno : 0;
 }
 
 void dbk_split_pages(void *base, size_t byte_count) {
     // Advice about a part of a huge page splits it, and this one does nothing else to speak of. Without the split, parts
     // that are given back would stay allocated until the whole is.
     for (size_t at = 0; at < byte_count; at += 2 << 20) madvise((char *)base + at, 4096, MADV_COLD);
-    madvise(base, byte_count, MADV_NOHUGEPAGE);
 }
 
 void *dbk_map(size_t byte_count, int node, int huge) {

@@ -201,12 +201,8 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     package func deallocate(_ base: UnsafeMutableRawPointer, byteCount: Int) { dbk_unmap(base, byteCount) }
     package func reserve(byteCount: Int) -> UnsafeMutableRawPointer? { dbk_reserve(byteCount) }
     package func discard(_ base: UnsafeMutableRawPointer, pageCount: Int) { dbk_discard(base, pageCount * pageSize) }
-    package func enlargePages(_ base: UnsafeMutableRawPointer, byteCount: Int) -> EnlargeResult {
-        switch dbk_enlarge_pages(base, byteCount) {
-        case 0: .done
-        case 1: .notNow
-        default: .never
-        }
+    package func preferLargePages(_ base: UnsafeMutableRawPointer, byteCount: Int, _ isPreferred: Bool) -> Bool {
+        dbk_prefer_large_pages(base, byteCount, isPreferred ? 1 : 0) == 0
     }
     package func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int) { dbk_split_pages(base, byteCount) }
     package func protect(_ base: UnsafeMutableRawPointer, pageCount: Int) { dbk_protect(base, pageCount * pageSize) }

@@ -38,13 +38,7 @@ struct BenchKeys: ParsableCommand {
             let start = BenchClock.wall
             try insert(timedFrom..<arguments.rows, tree, transaction)
             BenchClock.report("dbkernel insert", BenchClock.wall - start, per: Int(arguments.rows - timedFrom))
-            // As RocksDB compacts and SQLite checkpoints after the load: the cache is put on large pages, as far as it can be.
-            var largeCount = -1
-            while pool.largePageCount > largeCount {
-                largeCount = pool.largePageCount
-                Fiber.sleep(.milliseconds(500))
-            }
-            print("# \(largeCount) regions of 2 MiB on large pages")
+            print("# \(pool.largePageCount) regions of 2 MiB on large pages")
             for distribution in arguments.distributions {
                 var chooser = Chooser(arguments.rows, distribution)
                 _ = try lookUp(tree, transaction, arguments.operations / 10, &chooser)

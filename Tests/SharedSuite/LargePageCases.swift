@@ -6,11 +6,19 @@ import Platform
 
 func largePageCases() -> [SuiteCase] {
     [
-        SuiteCase(
-            "large pages: memory keeps its contents through enlarging, splitting and partial discard", contentsStay),
-        SuiteCase("large pages: regions that are whole are enlarged, and pages survive their eviction") {
+        SuiteCase("large pages: memory keeps its contents through splitting and partial discard", contentsStay),
+        SuiteCase("large pages: a cache with room takes them, and a full one gives back what it does not use") {
             context throws(EngineError) in
+            try PoolWorld.run(context, frameCount: 4096) { world throws(EngineError) in try slackIsGivenBack(world) }
+        },
+        SuiteCase("large pages: pages survive the eviction of their neighbours") { context throws(EngineError) in
             try PoolWorld.run(context, frameCount: 4096) { world throws(EngineError) in try evictionSplits(world) }
+        },
+        SuiteCase("large pages: a small cache takes none") { context throws(EngineError) in
+            try PoolWorld.run(context, frameCount: 1024) { world throws(EngineError) in
+                for index in 0..<600 { try world.create(index, 1) }
+                context.expectEqual(world.pool.largePageCount, 0, "large pages")
+            }
         },
     ]
 }
@@ -22,6 +30,8 @@ private func contentsStay(_ context: SuiteContext) throws(EngineError) {
     }
     defer { context.platform.deallocate(base, byteCount: pages * pageSize) }
     context.expectEqual(Int(bitPattern: base) % largePageByteCount, 0, "alignment of a large reservation")
+    // Where there are none, or none is free, nothing happens.
+    context.platform.preferLargePages(base, byteCount: pages * pageSize, true)
     for page in 0..<pages { base.storeBytes(of: UInt64(page + 1), toByteOffset: page * pageSize, as: UInt64.self) }
     func check(discarded: Range<Int>) {
         for page in 0..<pages {
@@ -29,8 +39,7 @@ private func contentsStay(_ context: SuiteContext) throws(EngineError) {
             context.expectEqual(base.load(fromByteOffset: page * pageSize, as: UInt64.self), expected, "a page")
         }
     }
-    // Where there are none, or none is free, nothing happens.
-    _ = context.platform.enlargePages(base, byteCount: pages * pageSize)
+    context.platform.preferLargePages(base, byteCount: pages * pageSize, false)
     check(discarded: 0..<0)
     context.platform.splitPages(base, byteCount: largePageByteCount)
     check(discarded: 0..<0)
@@ -38,13 +47,34 @@ private func contentsStay(_ context: SuiteContext) throws(EngineError) {
     check(discarded: 3..<8)
 }
 
+/// One page here and there makes large pages, mostly slack; many of them are more than there is room for.
+private func slackIsGivenBack(_ world: PoolWorld) throws(EngineError) {
+    let context = world.context
+    let size = largePageByteCount / pageSize
+    // The world's pages do not begin at a region's first one: whole regions are those from the second to the last but one.
+    try world.create(0, 1)
+    guard world.pool.largePageCount == 1 else { return }
+    context.expect(world.pool.slackPageCount < size, "slack of a region")
+    for region in 1..<5 { try world.create(region * size, UInt64(region) + 1) }
+    context.expectEqual(world.pool.largePageCount, 5, "regions on large pages")
+    context.expectEqual(world.pool.slackPageCount, 5 * (size - 1), "slack of five regions with a page each")
+    for index in size + 1..<2 * size { try world.create(index, UInt64(index)) }
+    context.expectEqual(world.pool.slackPageCount, 4 * (size - 1), "slack beside a region in use as a whole")
+    for region in 5..<12 { try world.create(region * size, UInt64(region) + 1) }
+    for _ in 0..<200 where world.pool.slackPageCount > 0 { Fiber.sleep(.milliseconds(10)) }
+    context.expectEqual(world.pool.slackPageCount, 0, "slack of a cache that had no more room for it")
+    context.expect(world.pool.largePageCount <= 2, "only what is in use as a whole stays large")
+    for region in 0..<12 where region != 1 {
+        context.expectEqual(try world.value(region * size), UInt64(region) + 1, "a page of a split region")
+    }
+    for index in size + 1..<2 * size { context.expectEqual(try world.value(index), UInt64(index), "a page on a large one") }
+    context.expectEqual(try world.value(size), 2, "a page on a large one")
+}
+
 private func evictionSplits(_ world: PoolWorld) throws(EngineError) {
     let context = world.context
-    try world.pool.startLargePages()
     let (first, all) = (3000, 9000)
     for index in 0..<first { try world.create(index, UInt64(index) + 1) }
-    // What the platform can do it does within a second or so; that it cannot is no failure.
-    for _ in 0..<100 where world.pool.largePageCount < 3 { Fiber.sleep(.milliseconds(10)) }
     for index in 0..<first { context.expectEqual(try world.value(index), UInt64(index) + 1, "a page on a large one") }
     for index in first..<all { try world.create(index, UInt64(index) + 1) }
     context.expect(world.pool.count(.pageEvictions) > 0, "pages were evicted")

@@ -74,8 +74,9 @@ void *dbk_map(size_t byte_count, int node, int huge);
 void *dbk_reserve(size_t byte_count);
 void dbk_unmap(void *base, size_t byte_count);
 void dbk_discard(void *base, size_t byte_count);
-// 2 MiB-aligned memory on huge pages: 0 done, 1 not now, 2 never; and back.
-int dbk_enlarge_pages(void *base, size_t byte_count);
+// Whether memory touched for the first time may come as huge pages: 0 or -errno.
+int dbk_prefer_large_pages(void *base, size_t byte_count, int preferred);
+// Huge pages to small ones, in memory aligned to 2 MiB.
 void dbk_split_pages(void *base, size_t byte_count);
 void dbk_protect(void *base, size_t byte_count);
 

@@ -94,7 +94,8 @@ package final class BufferPool: @unchecked Sendable {
         self.dirtyMemory = dirtyMemory
         dirty = DirtyPages(memory: dirtyMemory, pageCount: pageCount, listCount: scheduler.workerCount)
         frames = FrameTable(count: frameCount)
-        largePages = LargePages(base: base, pageCount: pageCount, platform: platform)
+        let hasLargePages = platform.preferLargePages(base, byteCount: pageCount * pageSize, true)
+        largePages = LargePages(pageCount: pageCount, frameCount: frameCount, isAvailable: hasLargePages)
         var lanes: [WriteBackLane] = []
         var prefetchers: [Prefetcher] = []
         let zone = DoubleWriteZone(layout: layout, laneCount: scheduler.workerCount)
@@ -125,6 +126,8 @@ package final class BufferPool: @unchecked Sendable {
 
     /// Regions of 2 MiB that are on one large page.
     package var largePageCount: Int { largePages.largeCount }
+    /// Pages that those regions hold memory for and nobody uses.
+    package var slackPageCount: Int { largePages.slackPageCount }
 
     /// True if pages go through the double-write zone, because the device may tear them.
     package var usesDoubleWrite: Bool { DoubleWrite.isNeeded(io.geometry) }
@@ -171,7 +174,7 @@ package final class BufferPool: @unchecked Sendable {
             if taken.exchanged {
                 if !isResident {
                     frames.setPage(frame, page)
-                    largePages.entered(page)
+                    enter(page)
                 }
                 pointer(page).initializeMemory(as: UInt8.self, repeating: 0, count: pageSize)
                 return

@@ -1,34 +1,40 @@
 // Large pages under the cache. A random read of a cache of gigabytes spends a good part of its time on translating the address:
-// with pages of 4 KiB, no translation buffer holds them all. Memory of the cache comes and goes by 4 KiB, so it begins small; a
-// region of 2 MiB whose pages are all in memory is put on one large page by a background fiber, which moves the bytes and
-// takes no memory. Before a page of it is evicted the region is split again, so the budget is kept exactly.
+// with pages of 4 KiB, no translation buffer holds them all.
 //
-// Only while the cache is not full: a region of one that evicts would not stay whole.
+// While the cache has room, the first page of a region of 2 MiB to come into memory brings a large page for the whole
+// region. What is not used of it, the slack, counts against the budget. Once the pages in use and the slack come near the
+// budget, this ends for good: new pages get memory of their own, and a background fiber gives the slack back. A region all of
+// whose pages are in use stays large until one of them is evicted.
+//
+// Invariant: slack is the sum over large regions of their pages that are neither in memory nor on their way in. A page's
+// memory is touched only between `entering` and `leaving`, under the page's latch.
 
+import CPrimitives
 import DirectStorage
 import Fibers
 import Platform
 import Synchronization
 
 final class LargePages: @unchecked Sendable {
-    /// Per region: how many of its pages are in memory, and `large`.
+    /// Per region: how many of its pages are in memory or on their way in, and `large`.
     private let regions: UnsafeMutablePointer<Atomic<UInt32>>
-    private let count: Int
-    private let base: UnsafeMutableRawPointer
-    private let platform: any Platform
-    /// Some region has become whole since the last look.
-    private let hasWhole = Atomic<Bool>(false)
+    let count: Int
+    private let isGenerous: Atomic<Bool>
+    private let slack = Atomic<Int>(0)
+    /// Pages in use and slack that end generosity.
+    let limit: Int
     /// Set at start.
     var fiber = FiberRef.none
 
-    static let regionPageCount = 512
+    static let regionPageCount = largePageByteCount / pageSize
     private static let large: UInt32 = 1 << 31
-    private static var regionByteCount: Int { regionPageCount * pageSize }
+    /// Regions that a cache must have room for, for large pages to be worth their slack.
+    private static let leastRegionCount = 8
 
-    init(base: UnsafeMutableRawPointer, pageCount: Int, platform: any Platform) {
-        self.base = base
-        self.platform = platform
+    init(pageCount: Int, frameCount: Int, isAvailable: Bool) {
         count = pageCount / Self.regionPageCount
+        limit = frameCount - frameCount / 8
+        isGenerous = Atomic(isAvailable && frameCount >= Self.leastRegionCount * Self.regionPageCount)
         // One more for the pages behind the last whole region, which is never large.
         regions = .allocate(capacity: count + 1)
         for region in 0...count { (regions + region).initialize(to: Atomic(0)) }
@@ -39,28 +45,57 @@ final class LargePages: @unchecked Sendable {
         regions.deallocate()
     }
 
-    private func region(_ page: PageID) -> Int { min(Int(page.rawValue) / Self.regionPageCount, count) }
-
-    /// The page has come to be in memory.
-    func entered(_ page: PageID) {
-        let now = regions[region(page)].add(1, ordering: .relaxed).newValue
-        if now & ~Self.large == UInt32(Self.regionPageCount) { hasWhole.store(true, ordering: .releasing) }
+    @inline(__always) private func region(_ page: PageID) -> Int {
+        min(Int(page.rawValue) / Self.regionPageCount, count)
     }
 
-    /// The page, latched, is about to be given up: its memory is not discarded before this.
-    func leaving(_ page: PageID) {
+    /// The page, latched, is about to come into memory, where `inUse` pages are. False if that was one too many to go on with
+    /// large pages.
+    @inline(__always) func entering(_ page: PageID, inUse: @autoclosure () -> Int) -> Bool {
+        let index = region(page)
+        var old = regions[index].load(ordering: .relaxed)
+        while true {
+            let takesLarge = old == 0 && index < count && isGenerous.load(ordering: .relaxed)
+            let (done, now) = regions[index].weakCompareExchange(
+                expected: old, desired: takesLarge ? Self.large + 1 : old + 1, ordering: .relaxed)
+            guard done else {
+                old = now
+                continue
+            }
+            if takesLarge {
+                let all = slack.add(Self.regionPageCount - 1, ordering: .relaxed).newValue + inUse()
+                return all <= limit || !isGenerous.exchange(false, ordering: .relaxed)
+            }
+            if old & Self.large != 0 { slack.subtract(1, ordering: .relaxed) }
+            return true
+        }
+    }
+
+    /// The page, latched, is about to be given up: its memory is not discarded before this. The region if it was large and
+    /// no longer is: the caller then splits it.
+    @inline(__always) func leaving(_ page: PageID) -> Int? {
         let index = region(page)
         let old = regions[index].subtract(1, ordering: .acquiringAndReleasing).oldValue
-        if old & Self.large != 0 { split(index) }
+        if old & Self.large == 0 { return nil }
+        slack.add(1, ordering: .relaxed)
+        return unmark(index) ? index : nil
     }
 
-    /// Whoever clears the mark splits.
-    private func split(_ index: Int) {
+    /// True for the one who made the region one of small pages.
+    func unmark(_ index: Int) -> Bool {
         let old = regions[index].bitwiseAnd(~Self.large, ordering: .acquiringAndReleasing).oldValue
-        if old & Self.large != 0 { platform.splitPages(address(index), byteCount: Self.regionByteCount) }
+        if old & Self.large == 0 { return false }
+        slack.subtract(Self.regionPageCount - Int(old & ~Self.large), ordering: .relaxed)
+        return true
     }
 
-    private func address(_ index: Int) -> UnsafeMutableRawPointer { base + index * Self.regionByteCount }
+    func isPartlyUsed(_ index: Int) -> Bool {
+        let now = regions[index].load(ordering: .relaxed)
+        return now & Self.large != 0 && now != Self.large + UInt32(Self.regionPageCount)
+    }
+
+    var isEnded: Bool { !isGenerous.load(ordering: .relaxed) }
+    var slackPageCount: Int { slack.load(ordering: .relaxed) }
 
     /// Regions on a large page.
     var largeCount: Int {
@@ -68,41 +103,56 @@ final class LargePages: @unchecked Sendable {
         for index in 0..<count where regions[index].load(ordering: .relaxed) & Self.large != 0 { total += 1 }
         return total
     }
+}
 
-    // MARK: The fiber
+extension BufferPool {
+    /// Before the memory of a latched page is touched that was not in memory.
+    @inline(__always) func enter(_ page: PageID) {
+        if !largePages.entering(page, inUse: frameCount - frames.freeCount) { endLargePages() }
+    }
 
-    /// Body of the background fiber, which is woken to stop. It takes a tenth of a core's time at most.
-    func run(isRoomy: () -> Bool, isStopping: () -> Bool) {
-        var hasLargePages = true
-        while !isStopping() {
-            if hasLargePages && isRoomy() && hasWhole.exchange(false, ordering: .acquiringAndReleasing) {
-                hasLargePages = enlargeAll(isRoomy, isStopping)
+    @inline(never)
+    private func endLargePages() {
+        scheduler.platform.preferLargePages(base, byteCount: Int(layout.endPage) * pageSize, false)
+        scheduler.wake(largePages.fiber)
+    }
+
+    /// Before the memory of a latched page is given back.
+    @inline(__always) func leave(_ page: PageID) {
+        if let region = largePages.leaving(page) { split(region) }
+    }
+
+    /// Puts a region, just unmarked, on small pages, and gives back those that nobody uses. Pages that are latched, on their way
+    /// in or out, are their holders' to give back.
+    @inline(never)
+    private func split(_ region: Int) {
+        let size = LargePages.regionPageCount
+        let first = PageID(UInt64(region * size))
+        scheduler.platform.splitPages(pointer(first), byteCount: largePageByteCount)
+        var index = 0
+        while index < size {
+            var length = 0
+            while index + length < size, beginLoading(PageID(first.rawValue + UInt64(index + length))) { length += 1 }
+            if length > 0 {
+                scheduler.platform.discard(pointer(PageID(first.rawValue + UInt64(index))), pageCount: length)
+                for offset in 0..<length { endLoading(PageID(first.rawValue + UInt64(index + offset))) }
             }
-            _ = Fiber.park(until: Fiber.now() + .milliseconds(hasLargePages ? 100 : 10_000))
+            index += length + 1
         }
     }
 
-    /// False if the platform has no large pages.
-    private func enlargeAll(_ isRoomy: () -> Bool, _ isStopping: () -> Bool) -> Bool {
-        for index in 0..<count where regions[index].load(ordering: .relaxed) == UInt32(Self.regionPageCount) {
-            if isStopping() || !isRoomy() { break }
-            let start = platform.now()
-            switch platform.enlargePages(address(index), byteCount: Self.regionByteCount) {
-            case .done: mark(index)
-            case .notNow: hasWhole.store(true, ordering: .releasing)
-            case .never: return false
-            }
-            let spent = platform.now() - start
-            Fiber.sleep(Nanoseconds(max(spent.rawValue * 9, 200_000)))
+    /// Body of the background fiber: waits until large pages end, and gives back the slack.
+    func runLargePages() {
+        while !largePages.isEnded {
+            if isStopping.load(ordering: .acquiring) { return }
+            Fiber.park(until: Fiber.now() + .seconds(10))
         }
-        return true
-    }
-
-    private func mark(_ index: Int) {
-        let whole = UInt32(Self.regionPageCount)
-        let result = regions[index].compareExchange(
-            expected: whole, desired: whole | Self.large, ordering: .acquiringAndReleasing)
-        // A page left meanwhile, and nobody has split the region for it.
-        if !result.exchanged { platform.splitPages(address(index), byteCount: Self.regionByteCount) }
+        // A region that another worker makes large at this very moment may be missed, one per worker at most: it is split when
+        // one of its pages leaves.
+        for region in 0..<largePages.count where largePages.isPartlyUsed(region) {
+            if isStopping.load(ordering: .acquiring) { return }
+            if largePages.unmark(region) { split(region) }
+            Fiber.yield()
+        }
     }
 }

@@ -25,6 +25,7 @@ extension BufferPool {
             releaseFrame(frame)
             return false
         }
+        enter(page)
         note(.pageMisses)
         do throws(EngineError) {
             try io.read(
@@ -60,7 +61,6 @@ extension BufferPool {
     /// clock's next pass unless it is used.
     func finishLoading(_ page: PageID, _ frame: Int, isCold: Bool, keepLatched: Bool) {
         frames.setPage(frame, page)
-        largePages.entered(page)
         let word = word(page)
         var old = word.pointee.load(ordering: .relaxed)
         while true {
@@ -79,14 +79,20 @@ extension BufferPool {
 
     /// Loading → evicted: what was read is not served.
     func abandonLoading(_ page: PageID, _ frame: Int) {
+        leave(page)
         scheduler.platform.discard(pointer(page), pageCount: 1)
+        endLoading(page)
+        releaseFrame(frame)
+    }
+
+    /// Exclusive and loading → evicted.
+    func endLoading(_ page: PageID) {
         let word = word(page)
         let old = word.pointee.load(ordering: .relaxed)
         assert(PageState.isExclusive(old) && !PageState.isResident(old))
         word.pointee.bitwiseAnd(~PageState.loading, ordering: .relaxed)
         word.pointee.add(PageState.exclusive, ordering: .releasing)
         wakeWaiters(page)
-        releaseFrame(frame)
     }
 
     // MARK: Read-ahead
@@ -122,6 +128,7 @@ extension BufferPool {
                     releaseFrame(frame)
                     continue
                 }
+                enter(page)
                 (requests + count).initialize(
                     to: BlockRequest(
                         .read, base: pointer(page), byteCount: pageSize, offset: page.rawValue * UInt64(pageSize)))

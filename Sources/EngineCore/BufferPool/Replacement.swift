@@ -106,7 +106,7 @@ extension BufferPool {
     private func discardVictims(_ victims: inout PageBatch) -> Int {
         if victims.count == 0 { return 0 }
         victims.sort()
-        for index in 0..<victims.count { largePages.leaving(victims.page(index)) }
+        for index in 0..<victims.count { leave(victims.page(index)) }
         var index = 0
         while index < victims.count {
             let first = victims.page(index)

@@ -29,15 +29,9 @@ extension BufferPool {
                 prefetcher.fibers.append(fiber)
             }
         }
-    }
-
-    /// Starts putting the cache on large pages, see LargePages.swift. After recovery, which is busy enough.
-    package func startLargePages() throws(EngineError) {
         running.add(1, ordering: .relaxed)
         largePages.fiber = try scheduler.spawn(on: scheduler.workerCount - 1, .background, "large pages") {
-            self.largePages.run(
-                isRoomy: { self.frames.freeCount > self.frameCount / 16 },
-                isStopping: { self.isStopping.load(ordering: .acquiring) })
+            self.runLargePages()
             self.running.subtract(1, ordering: .releasing)
         }
     }

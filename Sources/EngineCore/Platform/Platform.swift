@@ -127,10 +127,11 @@ package protocol Platform: AnyObject {
     func reserve(byteCount: Int) -> UnsafeMutableRawPointer?
     /// Gives back the memory of `count` pages starting at `base`, inside a reserved range. They read as zeros after.
     func discard(_ base: UnsafeMutableRawPointer, pageCount: Int)
-    /// Puts memory inside a reserved range, all of which has been touched, on large pages; it keeps its contents, and may be
-    /// in use meanwhile. `base` and `byteCount` are multiples of `largePageByteCount`.
-    func enlargePages(_ base: UnsafeMutableRawPointer, byteCount: Int) -> EnlargeResult
-    /// Puts memory from `enlargePages` on small pages again: before some of it is discarded, which would free none of it.
+    /// Whether touching memory of a reserved range for the first time may bring a whole large page, where one is free. False if
+    /// the platform has none. What is in memory stays as it is. Reserved ranges begin without.
+    @discardableResult
+    func preferLargePages(_ base: UnsafeMutableRawPointer, byteCount: Int, _ isPreferred: Bool) -> Bool
+    /// Puts large pages on small ones; contents stay. Before some of one is discarded, which would free none of it.
     func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int)
     /// Makes the page at `base` fault on any access: a stack guard.
     func protect(_ base: UnsafeMutableRawPointer, pageCount: Int)
@@ -172,16 +173,8 @@ package protocol Platform: AnyObject {
 
 package let largePageByteCount = 2 << 20
 
-package enum EnlargeResult: UInt8, Sendable {
-    case done
-    /// No large page is free, or the device is at work on the memory.
-    case notNow
-    /// The platform has none.
-    case never
-}
-
 extension Platform {
-    package func enlargePages(_ base: UnsafeMutableRawPointer, byteCount: Int) -> EnlargeResult { .never }
+    package func preferLargePages(_ base: UnsafeMutableRawPointer, byteCount: Int, _ isPreferred: Bool) -> Bool { false }
     package func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int) {}
     package func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool { true }
     package func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool {

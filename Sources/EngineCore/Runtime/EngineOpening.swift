@@ -79,7 +79,6 @@ extension Engine {
         let storage = StorageEngine(
             pool: pool, log: log, allocator: allocator, transactions: transactions,
             nextTreeID: (allocator.owners.map { $0.rawValue }.max() ?? 0) + 1)
-        try pool.startLargePages()
         try transactions.start()
         let checkpointer = Checkpointer(
             log: log, pool: pool, superblock: superblocks, transactions: transactions, allocator: allocator)
