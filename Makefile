@@ -7,7 +7,7 @@ DISK_SIZE ?= 16G
 LISTEN ?= 127.0.0.1:5432
 MEMORY ?= 1G
 RELEASE := .build/release/dbkernel-sim
-METAL_FLAGS := -c release --triple x86_64-unknown-none-elf --toolset boot/toolset.json --scratch-path .build-metal
+METAL_FLAGS := -c debug --triple x86_64-unknown-none-elf --toolset boot/toolset.json --scratch-path .build-metal
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,8 +34,8 @@ test: deps-test lint kernel-check ## everything: lint, bare-metal compile, unit 
 	$(RELEASE) selftest
 	scripts/system-tests $(RELEASE)
 
-kernel-check: deps ## compile the engine's modules, up to the wire protocol, as Embedded Swift for Ring 0
-	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --target PostgresWire
+kernel-check: deps ## compile the whole engine as Embedded Swift for Ring 0
+	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --target EngineCore
 
 bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; writes docs/benchmarks.md's tables
 	scripts/bench $(RELEASE)

@@ -55,25 +55,24 @@ let package = Package(
         engine("ArenaAlloc", ["Platform"]),
         engine("NUMAMemory", ["Platform"]),
         engine("Telemetry", ["Platform", "CPrimitives"]),
-        engine("Fibers", ["Platform", "LockFree", "Telemetry", "CPrimitives"]),
+        engine("Fibers", ["Platform", "Telemetry", "CPrimitives"]),
         // 1 devices
         engine("IOBatching", ["Platform"]),
-        engine("IOScheduler", ["Platform", "Fibers", "IOBatching", "Telemetry"]),
+        engine("IOScheduler", ["Platform", "IOBatching"]),
         engine("AsyncIO", ["Platform", "Fibers", "IOBatching", "IOScheduler", "Telemetry"]),
         // 2 storage
-        engine("DirectStorage", ["Platform", "Fibers", "IOBatching", "IOScheduler", "AsyncIO", "CPrimitives"]),
-        engine("LayoutManager", ["Platform", "Fibers", "IOScheduler", "AsyncIO", "DirectStorage"]),
+        engine("DirectStorage", ["Platform", "Fibers", "IOScheduler", "AsyncIO", "CPrimitives"]),
+        engine("LayoutManager", ["Platform", "IOScheduler", "AsyncIO", "DirectStorage"]),
         // 3 pages and log
         engine(
             "WALEngine",
             [
-                "Platform", "Fibers", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager", "Telemetry",
-                "CPrimitives",
+                "Platform", "Fibers", "AsyncIO", "IOScheduler", "DirectStorage", "CPrimitives",
             ]),
         engine(
             "BufferPool",
             [
-                "Platform", "Fibers", "LockFree", "IOBatching", "AsyncIO", "IOScheduler", "DirectStorage",
+                "Platform", "Fibers", "IOBatching", "AsyncIO", "IOScheduler", "DirectStorage",
                 "LayoutManager",
                 "WALEngine", "Telemetry", "CPrimitives",
             ]),
@@ -81,30 +80,29 @@ let package = Package(
         engine(
             "BTree",
             [
-                "Platform", "Fibers", "IOBatching", "IOScheduler", "AsyncIO", "DirectStorage", "LayoutManager",
-                "WALEngine", "BufferPool", "Telemetry", "CPrimitives",
+                "Platform", "Fibers", "IOBatching", "IOScheduler", "AsyncIO", "DirectStorage", "WALEngine",
+                "BufferPool", "CPrimitives",
             ]),
         engine(
             "MVCC",
             [
-                "Platform", "Fibers", "LockFree", "ArenaAlloc", "IOScheduler", "AsyncIO", "DirectStorage", "WALEngine",
-                "BufferPool", "BTree", "Telemetry", "CPrimitives",
+                "Platform", "Fibers", "IOScheduler", "AsyncIO", "DirectStorage", "WALEngine",
+                "BufferPool", "BTree", "CPrimitives",
             ]),
         // 5 tables
         engine(
-            "MultiEngine", ["Platform", "Fibers", "ArenaAlloc", "BufferPool", "BTree", "MVCC", "WALEngine", "SQLTypes"]),
+            "MultiEngine", ["Platform", "Fibers", "BufferPool", "BTree", "MVCC", "WALEngine", "SQLTypes"]),
         // 6 language
         engine("SQLTypes", in: "SQL/Types", ["Platform", "ArenaAlloc"]),
         engine("SQLSyntax", in: "SQL/Syntax", ["Platform", "CPrimitives"]),
         engine(
             "SQL", in: "SQL/Planner",
-            ["Platform", "ArenaAlloc", "SQLTypes", "SQLSyntax"]),
+            ["Platform", "SQLTypes", "SQLSyntax"]),
         // 7 query
         engine(
             "QueryExec",
             [
-                "Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQLSyntax", "SQL", "BTree", "MultiEngine", "MVCC",
-                "Telemetry",
+                "Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQL", "BTree", "MultiEngine", "MVCC",
             ]),
         // 8 instances
         engine(
@@ -112,17 +110,17 @@ let package = Package(
             [
                 "Platform", "Fibers", "ArenaAlloc", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager",
                 "WALEngine",
-                "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL", "QueryExec", "Telemetry",
+                "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL", "QueryExec",
             ]),
         // 9 service
         engine(
             "PostgresWire",
-            ["Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQLSyntax", "SQL", "QueryExec", "Runtime", "Telemetry"]),
+            ["Platform", "Fibers", "SQLTypes", "SQL", "QueryExec", "Runtime"]),
         // 10 assembly
-        engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire", "Telemetry"]),
+        engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire"]),
 
         .target(
-            name: "HostPlatform", dependencies: ["Platform", "NUMAMemory", "CLinux", "CPrimitives"],
+            name: "HostPlatform", dependencies: ["Platform", "CLinux", "CPrimitives"],
             swiftSettings: common),
         .target(
             name: "SharedSuite",
@@ -131,7 +129,7 @@ let package = Package(
                 "IOScheduler", "DirectStorage",
                 "LayoutManager", "WALEngine", "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax",
                 "SQL",
-                "QueryExec", "Runtime", "PostgresWire", "EngineCore", "CPrimitives",
+                "QueryExec", "Runtime", "CPrimitives",
             ],
             path: "Tests/SharedSuite", swiftSettings: common),
         .executableTarget(

@@ -53,14 +53,14 @@ package final class FaultyDisk: Platform, @unchecked Sendable {
         self.base = base
         self.options = options
         random = SuiteRandom(seed: options.seed)
-        visible = .allocate(byteCount: Int(options.byteCount), alignment: pageSize)
-        visible.initializeMemory(as: UInt8.self, repeating: 0, count: Int(options.byteCount))
+        // Reserved: a world that lost its power is never taken down, and should hold on to no more than it wrote.
+        visible = base.reserve(byteCount: Int(options.byteCount))!
         ready = base.topology.nodeOfCore.map { _ in [] }
     }
 
     deinit {
         forgetCached()
-        visible.deallocate()
+        base.deallocate(visible, byteCount: Int(options.byteCount))
     }
 
     private func locked<R>(_ body: () -> R) -> R {
