@@ -2,9 +2,11 @@
 // oracles of the executor's cases are made of: generated rows with NULLs and duplicates, and comparisons by definition.
 
 import AsyncIO
+import BTree
 import DirectStorage
 import Fibers
 import LayoutManager
+import MultiEngine
 import Platform
 import QueryExec
 import Runtime
@@ -70,6 +72,10 @@ final class ExecRig {
         for text in plan { all += text + "; " }
         context.fail("no '\(words)' in the plan of \(sql): \(all)", line: line)
     }
+
+    /// Extents that statements have put rows into.
+    var temporaryExtentCount: Int { engine.storage.temporary.extentCount }
+    var temporarySpace: TemporarySpace { engine.storage.temporary }
 
     func close() throws(EngineError) {
         session.end()

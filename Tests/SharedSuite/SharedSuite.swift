@@ -34,6 +34,7 @@ package func allCases() -> [SuiteCase] {
     cases += syntaxCases()
     cases += sqlCases()
     cases += queryExecCases()
+    cases += spillCases()
     return cases
 }
 

@@ -155,6 +155,9 @@ package final class Engine: @unchecked Sendable {
 
     // MARK: Services
 
+    /// An eighth of what queries have, so that some operators can be at work at a time without going to the device.
+    var defaultWorkMemory: Int { max(64 << 10, min(queryMemory.limit / 8, 256 << 20)) }
+
     func newObjectID() throws(EngineError) -> ObjectID { try objectIDs.next() }
 
     func checkpoint() throws(EngineError) { try checkpointer.checkpoint(keeping: 0) }

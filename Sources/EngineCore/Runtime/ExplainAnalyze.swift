@@ -34,11 +34,27 @@ extension Session {
             measures[ObjectIdentifier(node)] = NodeMeasure(
                 startupMilliseconds: Double(counters.startupNanoseconds) / 1_000_000,
                 totalMilliseconds: Double(counters.nanoseconds) / 1_000_000, rows: Double(counters.rows),
-                loops: Double(counters.loops))
+                loops: Double(counters.loops), memory: counters.memory.map { Self.describe($0) })
         }
         portal.textRows = ExplainText.lines(query, options, catalog) { measures[ObjectIdentifier($0)] }.map { [$0] }
         if options.showsSummary {
             portal.textRows.append([Array("Execution Time: ".utf8) + fixed(elapsed, 3) + Array(" ms".utf8)])
+        }
+    }
+
+    /// As PostgreSQL words it.
+    private static func describe(_ use: OperatorCounters.MemoryUse) -> [UInt8] {
+        let held = (use.heldByteCount + 1023) / 1024
+        let spilled = (use.spilledByteCount + 1023) / 1024
+        switch use.kind {
+        case .sort:
+            return Array(
+                (spilled == 0
+                    ? "Sort Method: quicksort  Memory: \(held)kB" : "Sort Method: external merge  Disk: \(spilled)kB")
+                    .utf8)
+        case .hashAggregate, .hashJoin:
+            let disk = spilled == 0 ? "" : "  Disk Usage: \(spilled)kB"
+            return Array("Batches: \(use.batchCount)  Memory Usage: \(held)kB\(disk)".utf8)
         }
     }
 }

@@ -211,7 +211,8 @@ extension Session {
 
     func makeExecutionContext() -> ExecutionContext {
         ExecutionContext(
-            transaction: transaction, catalog: catalog, evaluation: evaluation, budget: engine.queryMemory)
+            transaction: transaction, catalog: catalog, evaluation: evaluation, budget: engine.queryMemory,
+            temporary: engine.storage.temporary, workMemory: parameters.workMemory)
     }
 
     /// Sends what is left of a portal's text rows.

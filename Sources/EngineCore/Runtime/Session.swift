@@ -71,6 +71,7 @@ package final class Session {
         evaluation = EvaluationContext()
         evaluation.platform = engine.scheduler.platform
         parameters = Settings(evaluation: evaluation)
+        parameters.assignWorkMemory(engine.defaultWorkMemory)
         transaction = try engine.transactions.makeTransaction()
         let storage = CatalogTree(engine.catalogTree.versions, transaction, engine)
         do throws(EngineError) {

@@ -83,6 +83,7 @@ package enum SettingIndex {
     package static let clientMinMessages = 22
     package static let sessionAuthorization = 10
     package static let role = 23
+    package static let workMemory = Settings.index(of: Array("work_mem".utf8)) ?? 0
 }
 
 private let anyCount = SettingKind.integer(min: 0, max: 2_147_483_647, unit: .none)
@@ -183,7 +184,9 @@ extension SettingDefinition {
         .init("transform_null_equals", .bool, "off", "Compatibility", "x = NULL means x IS NULL."),
         .init("array_nulls", .bool, "on", "Compatibility", "NULL in array input is a null."),
         .init("jit", .bool, "off", tuning, "Compile expressions: there is no compiler."),
-        .init("work_mem", memory, "4096", "Resource Usage", "Memory of one sort or hash table."),
+        .init(
+            "work_mem", memory, "4096", "Resource Usage",
+            "Memory of one sort or hash table before it goes to the device; the default goes by the engine's memory."),
         .init("maintenance_work_mem", memory, "65536", "Resource Usage", "Memory of index builds."),
         .init(
             "default_statistics_target", .integer(min: 1, max: 10_000, unit: .none), "100", tuning,

@@ -191,6 +191,8 @@ extension Settings {
             lockTimeout = UInt64(max(integer(index), 0))
         case SettingIndex.statementTimeout:
             statementTimeout = UInt64(max(integer(index), 0))
+        case SettingIndex.workMemory:
+            workMemory = Int(integer(index)) << 10
         case SettingIndex.defaultIsolation:
             defaultIsolation = Self.isolation(value)
         case SettingIndex.defaultReadOnly:

@@ -27,6 +27,8 @@ package final class Settings {
     /// In milliseconds; 0 is none.
     package internal(set) var lockTimeout: UInt64 = 0
     package internal(set) var statementTimeout: UInt64 = 0
+    /// In bytes.
+    package internal(set) var workMemory = 4 << 20
     package internal(set) var defaultIsolation = IsolationLevel.readCommitted
     package internal(set) var defaultIsReadOnly = false
     /// As `transaction_isolation` and `transaction_read_only` show it.
@@ -165,6 +167,12 @@ package final class Settings {
         case UInt8(ascii: "r") where text.count > 5 && text[5] == UInt8(ascii: "u"): .readUncommitted
         default: .readCommitted
         }
+    }
+
+    /// The default of work_mem, in bytes.
+    package func assignWorkMemory(_ byteCount: Int) {
+        resetValues[SettingIndex.workMemory] = [UInt8]("\(byteCount >> 10)".utf8)
+        store(SettingIndex.workMemory, resetValues[SettingIndex.workMemory])
     }
 
     package func assignUser(_ name: [UInt8]) {

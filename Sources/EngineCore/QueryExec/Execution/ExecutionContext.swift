@@ -1,6 +1,7 @@
 // What a running statement needs besides its plan: transaction, parameters, settings, limits.
 
 import ArenaAlloc
+import BTree
 import Fibers
 import MVCC
 import Platform
@@ -14,18 +15,31 @@ package final class ExecutionContext {
     package let evaluation: EvaluationContext
     /// Memory that all queries share; what a query keeps (hash tables, sorts) is taken from it.
     package let budget: MemoryBudget
+    /// Where operators put what they cannot keep.
+    package let temporary: TemporarySpace
+    /// Bytes that an operator keeps before it goes to the device.
+    package var workMemory: Int
     /// Values of $1….
     package var parameters: [Datum] = []
     /// When the statement is cancelled; never if there is no timeout.
     package var deadline = Nanoseconds.never
 
     package init(
-        transaction: Transaction, catalog: CatalogSession, evaluation: EvaluationContext, budget: MemoryBudget
+        transaction: Transaction, catalog: CatalogSession, evaluation: EvaluationContext, budget: MemoryBudget,
+        temporary: TemporarySpace, workMemory: Int
     ) {
         self.transaction = transaction
         self.catalog = catalog
         self.evaluation = evaluation
         self.budget = budget
+        self.temporary = temporary
+        self.workMemory = workMemory
+    }
+
+    /// True if an operator that holds `byteCount` bytes must go on without more: it has its share, or all together have
+    /// nearly used up what there is.
+    @inline(__always) func isFull(_ byteCount: Int) -> Bool {
+        byteCount > workMemory || (byteCount > 1 << 18 && budget.used > budget.limit / 4 * 3)
     }
 
     /// At vector boundaries: lets other fibers run, and ends the statement if it was cancelled (57014).

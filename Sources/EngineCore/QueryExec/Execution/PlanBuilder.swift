@@ -199,7 +199,7 @@ struct PlanBuilder {
             aggregates.append(
                 try CompiledAggregate(
                     call, try compiler.compile(call.arguments), try compiler.compile(optional: call.filter),
-                    try sortKeys(call.orderBy)))
+                    try sortKeys(call.orderBy), instance))
         }
         return AggregateOperator(
             try build(node.children[0]), keys: try compiler.compile(node.keys), aggregates: aggregates,

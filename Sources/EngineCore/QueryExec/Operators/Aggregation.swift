@@ -1,6 +1,10 @@
 // GROUP BY and aggregates. Groups are found by hashing and come out in the order in which they were first seen, so that
 // rows which come sorted by the keys yield sorted groups.
 //
+// When groups and states take more than work_mem the table stays as it is: rows of its groups are folded in, rows of others
+// are put aside in files by bits of their keys' hash. When the input is through, the groups go out, and each file is a smaller
+// input of the same kind. One is done with at least the groups that the table takes, so this ends, however the keys are.
+//
 // The states of a group's aggregates lie in one block of `stateByteCount` bytes at a fixed address until the end.
 
 import ArenaAlloc
@@ -16,14 +20,15 @@ final class CompiledAggregate {
     let orderBy: [CompiledSortKey]
     var offset = 0
     /// DISTINCT: values seen, by group.
-    let distinct: GroupTable?
+    fileprivate let distinct: DistinctRows?
     /// ORDER BY: rows put aside until the end: group, keys, arguments.
-    let pending: RowStore?
+    fileprivate let pending: RowSorter?
     var argumentType: SQLType { arguments.first?.type ?? SQLType(.any) }
 
-    init(_ call: AggregateCall, _ arguments: [Evaluator], _ filter: Evaluator?, _ orderBy: [CompiledSortKey])
-        throws(EngineError)
-    {
+    init(
+        _ call: AggregateCall, _ arguments: [Evaluator], _ filter: Evaluator?, _ orderBy: [CompiledSortKey],
+        _ instance: Instance
+    ) throws(EngineError) {
         guard case .aggregate(let aggregate) = call.function.body else {
             throw EngineError.notSupported("aggregate \(call.function.name.string)")
         }
@@ -33,10 +38,24 @@ final class CompiledAggregate {
         self.filter = filter
         self.orderBy = orderBy
         let group = SQLType(.int8)
-        distinct = call.isDistinct ? GroupTable([group] + arguments.map { $0.type }) : nil
-        pending =
-            orderBy.isEmpty
-            ? nil : RowStore([group] + orderBy.map { $0.expression.type } + arguments.map { $0.type })
+        // Keys of ORDER BY are among the DISTINCT arguments: beside them they tell no rows apart.
+        let valueTypes = arguments.map { $0.type } + orderBy.map { $0.expression.type }
+        distinct = call.isDistinct ? DistinctRows([group] + valueTypes, instance) : nil
+        if orderBy.isEmpty {
+            pending = nil
+            return
+        }
+        let keyTypes = [group] + orderBy.map { $0.expression.type }
+        var sortKeys = [
+            CompiledSortKey(expression: SlotEvaluator(0, group), isDescending: false, isNullsFirst: false)
+        ]
+        for (index, key) in orderBy.enumerated() {
+            sortKeys.append(
+                CompiledSortKey(
+                    expression: SlotEvaluator(1 + index, key.expression.type), isDescending: key.isDescending,
+                    isNullsFirst: key.isNullsFirst))
+        }
+        pending = RowSorter(sortKeys, keyTypes + arguments.map { $0.type }, instance)
     }
 }
 
@@ -54,12 +73,23 @@ final class AggregateOperator: Operator {
     private let groupOfRow: UnsafeMutablePointer<Int32>
     private let states: UnsafeMutablePointer<UnsafeMutableRawPointer>
     private var filtered = SelectionBuffer()
-    private var fresh = SelectionBuffer()
+    private var known = SelectionBuffer()
+    private let knownRows = Chunk()
     private let groupColumn: Vector
     private let output: Chunk
     private var kept = SelectionBuffer()
     private var position = 0
     private var takenBytes = 0
+
+    /// Where rows of unknown groups go once memory is full.
+    private var partitions: SpillPartitions?
+    private var level = 0
+    /// Files still to be done, and their levels.
+    private var postponed: [(file: SpillFile, level: Int)] = []
+    private var buffer: SpillBuffer?
+    private var spilledByteCount = 0
+    private var heldByteCount = 0
+    private var batchCount = 1
 
     private static let groupsPerBlock = 1024
 
@@ -116,32 +146,114 @@ final class AggregateOperator: Operator {
     // MARK: Input
 
     override func open() throws(EngineError) {
-        freeStates()
-        heap = ByteHeap()
-        position = 0
-        groups.begin(instance.context.budget)
-        for aggregate in aggregates {
-            aggregate.distinct?.begin(instance.context.budget)
-            aggregate.pending?.begin(instance.context.budget)
-        }
-        if isPlain { try addBlock() }
+        dropFiles()
+        level = 0
+        spilledByteCount = 0
+        heldByteCount = 0
+        batchCount = 1
+        try beginPass()
         try child.start()
         while let chunk = try child.pull() {
             try add(chunk)
             try instance.context.checkpoint()
         }
         child.close()
-        for aggregate in aggregates where aggregate.pending != nil { try finishOrdered(aggregate) }
+        try finishPass()
+    }
+
+    /// Starts with no groups.
+    private func beginPass() throws(EngineError) {
+        freeStates()
+        heap = ByteHeap()
+        position = 0
+        groups.begin(instance.context.budget)
+        for aggregate in aggregates {
+            aggregate.distinct?.begin()
+            aggregate.pending?.begin()
+        }
+        if isPlain { try addBlock() }
+    }
+
+    /// The groups of this pass have all their rows.
+    private func finishPass() throws(EngineError) {
+        heldByteCount = max(heldByteCount, groups.byteCount + takenBytes)
+        if let partitions {
+            try partitions.finish()
+            for file in partitions.files where file.rowCount > 0 {
+                postponed.append((file, level + 1))
+                spilledByteCount += file.byteCount
+            }
+            self.partitions = nil
+        }
+        for aggregate in aggregates {
+            if aggregate.distinct != nil { try finishDistinct(aggregate) }
+            if aggregate.pending != nil { try finishOrdered(aggregate) }
+        }
+        if !isPlain {
+            counters?.note(.hashAggregate, held: heldByteCount, spilled: spilledByteCount, batches: batchCount)
+        }
+    }
+
+    /// Takes up rows that were put aside; false if there are none.
+    private func nextPass() throws(EngineError) -> Bool {
+        guard let next = postponed.popLast(), let buffer else { return false }
+        defer { next.file.close() }
+        level = next.level
+        batchCount += 1
+        try beginPass()
+        next.file.rewind()
+        while let chunk = try buffer.read(next.file) {
+            try add(chunk)
+            try instance.context.checkpoint()
+        }
+        try finishPass()
+        return true
+    }
+
+    private func dropFiles() {
+        partitions?.close()
+        partitions = nil
+        for (file, _) in postponed { file.close() }
+        postponed.removeAll()
     }
 
     private func add(_ chunk: Chunk) throws(EngineError) {
+        var rows = chunk
         if !isPlain {
             var vectors: [Vector] = []
             for key in keys { vectors.append(try key.evaluate(chunk, chunk.selection)) }
-            _ = try groups.find(vectors, chunk.selection, into: groupOfRow)
-            while blocks.count * Self.groupsPerBlock < groups.count { try addBlock() }
+            if let partitions {
+                groups.lookUp(vectors, chunk.selection, into: groupOfRow)
+                try putAside(chunk, partitions)
+                if known.count == 0 { return }
+                knownRows.columns = chunk.columns
+                knownRows.selection = known.selection
+                rows = knownRows
+            } else {
+                _ = try groups.find(vectors, chunk.selection, into: groupOfRow)
+                while blocks.count * Self.groupsPerBlock < groups.count { try addBlock() }
+                if instance.context.isFull(groups.byteCount + takenBytes) {
+                    partitions = SpillPartitions(level: level, instance.context)
+                }
+            }
         }
-        for aggregate in aggregates { try add(chunk, to: aggregate) }
+        for aggregate in aggregates { try add(rows, to: aggregate) }
+    }
+
+    /// Writes rows of unknown groups, and lists the others in `known`.
+    private func putAside(_ chunk: Chunk, _ partitions: SpillPartitions) throws(EngineError) {
+        let buffer = self.buffer ?? SpillBuffer(chunk.columns.map { $0.type })
+        self.buffer = buffer
+        buffer.setSource(chunk.columns)
+        known.count = 0
+        for index in 0..<chunk.count {
+            let row = chunk.selection[index]
+            if groupOfRow[row] < 0 {
+                try buffer.write(row, to: partitions.file(groups.hash(ofRow: row)))
+            } else {
+                known.append(row)
+            }
+        }
     }
 
     private func add(_ chunk: Chunk, to aggregate: CompiledAggregate) throws(EngineError) {
@@ -153,16 +265,16 @@ final class AggregateOperator: Operator {
         }
         var arguments: [Vector] = []
         for argument in aggregate.arguments { arguments.append(try argument.evaluate(chunk, selection)) }
+        var sortKeys: [Vector] = []
+        for key in aggregate.orderBy { sortKeys.append(try key.expression.evaluate(chunk, selection)) }
         if let distinct = aggregate.distinct {
-            selection = try dropRepeated(arguments, selection, distinct)
+            setGroupColumn(selection)
+            selection = try distinct.fresh([groupColumn] + arguments + sortKeys, selection)
             if selection.count == 0 { return }
         }
         if let pending = aggregate.pending {
             setGroupColumn(selection)
-            let row = Chunk(columns: [groupColumn], selection: selection)
-            for key in aggregate.orderBy { row.columns.append(try key.expression.evaluate(chunk, selection)) }
-            row.columns.append(contentsOf: arguments)
-            try pending.append(row)
+            try pending.add(Chunk(columns: [groupColumn] + sortKeys + arguments, selection: selection))
             return
         }
         try update(aggregate, arguments, selection)
@@ -197,54 +309,53 @@ final class AggregateOperator: Operator {
         }
     }
 
-    /// Rows whose arguments are new to their group.
-    private func dropRepeated(
-        _ arguments: [Vector], _ selection: Selection, _ seen: GroupTable
-    ) throws(EngineError) -> Selection {
-        setGroupColumn(selection)
-        var next = seen.count
-        let found = UnsafeMutablePointer<Int32>.allocate(capacity: vectorCapacity)
-        defer { found.deallocate() }
-        _ = try seen.find([groupColumn] + arguments, selection, into: found)
-        fresh.count = 0
-        for index in 0..<selection.count {
-            let row = selection[index]
-            if Int(found[row]) == next {
-                fresh.append(row)
-                next += 1
+    /// Folds in what was put aside of DISTINCT arguments.
+    private func finishDistinct(_ aggregate: CompiledAggregate) throws(EngineError) {
+        guard let distinct = aggregate.distinct else { return }
+        while let chunk = try distinct.nextPostponed() {
+            let arguments = Array(chunk.columns[1...aggregate.arguments.count])
+            if let pending = aggregate.pending {
+                let sortKeys = Array(chunk.columns[(1 + aggregate.arguments.count)...])
+                try pending.add(Chunk(columns: [chunk.columns[0]] + sortKeys + arguments, selection: chunk.selection))
+                continue
             }
+            setGroups(chunk)
+            try update(aggregate, arguments, chunk.selection)
         }
-        return fresh.selection
+        distinct.clear()
+    }
+
+    /// Takes each row's group from the first column.
+    private func setGroups(_ chunk: Chunk) {
+        let rowGroups = chunk.columns[0].values(Int64.self)
+        for index in 0..<chunk.count {
+            let row = chunk.selection[index]
+            groupOfRow[row] = Int32(truncatingIfNeeded: rowGroups[row])
+        }
     }
 
     /// Sorts the rows put aside by group and keys, and folds them in.
     private func finishOrdered(_ aggregate: CompiledAggregate) throws(EngineError) {
         guard let pending = aggregate.pending else { return }
-        let types =
-            [SQLType(.int8)] + aggregate.orderBy.map { $0.expression.type } + aggregate.arguments.map { $0.type }
-        let group = SlotEvaluator(0, SQLType(.int8))
-        var sortKeys = [CompiledSortKey(expression: group, isDescending: false, isNullsFirst: false)]
-        for (index, key) in aggregate.orderBy.enumerated() {
-            sortKeys.append(
-                CompiledSortKey(
-                    expression: SlotEvaluator(1 + index, key.expression.type), isDescending: key.isDescending,
-                    isNullsFirst: key.isNullsFirst))
-        }
-        let sort = SortOperator(StoreScan(pending, instance), sortKeys, types, instance)
-        try sort.open()
-        defer { sort.close() }
-        while let chunk = try sort.next() {
-            let rowGroups = chunk.columns[0].values(Int64.self)
-            for index in 0..<chunk.count { groupOfRow[index] = Int32(truncatingIfNeeded: rowGroups[index]) }
+        try pending.finish()
+        defer { pending.clear() }
+        while let chunk = try pending.next() {
+            setGroups(chunk)
             try update(aggregate, Array(chunk.columns[(1 + aggregate.orderBy.count)...]), chunk.selection)
+            try instance.context.checkpoint()
         }
     }
 
     // MARK: Output
 
     override func next() throws(EngineError) -> Chunk? {
-        let total = isPlain ? 1 : groups.count
-        while position < total {
+        while true {
+            let total = isPlain ? 1 : groups.count
+            if position >= total {
+                if position == Int.max || isPlain { return nil }
+                if try !nextPass() { return nil }
+                continue
+            }
             let count = min(total - position, vectorCapacity)
             for vector in output.columns { vector.reset() }
             for column in keys.indices {
@@ -268,11 +379,11 @@ final class AggregateOperator: Operator {
             output.selection = kept.selection
             return output
         }
-        return nil
     }
 
     override func close() {
         child.close()
+        dropFiles()
         for aggregate in aggregates {
             aggregate.distinct?.clear()
             aggregate.pending?.clear()
@@ -281,27 +392,5 @@ final class AggregateOperator: Operator {
         freeStates()
         heap = ByteHeap()
         position = Int.max
-    }
-}
-
-/// Rows of a store, from the first.
-final class StoreScan: Operator {
-    private let store: RowStore
-    private let output = Chunk()
-    private var batch = 0
-
-    init(_ store: RowStore, _ instance: Instance) {
-        self.store = store
-        super.init(instance)
-    }
-
-    override func open() throws(EngineError) { batch = 0 }
-
-    override func next() throws(EngineError) -> Chunk? {
-        if batch >= store.batchCount { return nil }
-        output.columns = store.vectors(ofBatch: batch)
-        output.selection = Selection(count: store.rows(inBatch: batch))
-        batch += 1
-        return output
     }
 }

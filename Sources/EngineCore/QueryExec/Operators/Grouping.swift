@@ -31,6 +31,10 @@ final class GroupTable {
     }
 
     var count: Int { keys.count }
+    /// Bytes held, for who must keep within work_mem.
+    var byteCount: Int { keys.byteCount + table.byteCount }
+    /// Hash of the row in the last `find` or `lookUp`.
+    @inline(__always) func hash(ofRow row: Int) -> UInt64 { hashes[row] }
 
     func begin(_ budget: MemoryBudget) {
         clear()
@@ -107,54 +111,48 @@ final class GroupTable {
     }
 }
 
-/// SELECT DISTINCT: the first row of each group, as it comes.
+/// SELECT DISTINCT: the first row of each group, as it comes; those postponed for want of memory at the end.
 final class DistinctOperator: Operator {
     private let child: Operator
-    private let groups: GroupTable
-    private let found: UnsafeMutablePointer<Int32>
-    private var kept = SelectionBuffer()
+    private let rows: DistinctRows
+    private var isInputDone = false
     private let output = Chunk()
 
     init(_ child: Operator, _ types: [SQLType], _ instance: Instance) {
         self.child = child
-        groups = GroupTable(types)
-        found = .allocate(capacity: vectorCapacity)
+        rows = DistinctRows(types, instance)
         super.init(instance)
     }
 
-    deinit { found.deallocate() }
-
     override func open() throws(EngineError) {
-        groups.begin(instance.context.budget)
+        rows.begin()
+        isInputDone = false
         try child.start()
     }
 
     override func next() throws(EngineError) -> Chunk? {
-        while let chunk = try child.pull() {
-            let before = groups.count
-            _ = try groups.find(chunk.columns, chunk.selection, into: found)
-            kept.count = 0
-            var next = before
-            for index in 0..<chunk.count {
-                let row = chunk.selection[index]
-                // New groups are numbered in the order of their first rows.
-                if Int(found[row]) == next {
-                    kept.append(row)
-                    next += 1
-                }
+        while !isInputDone {
+            guard let chunk = try child.pull() else {
+                isInputDone = true
+                child.close()
+                break
             }
+            let fresh = try rows.fresh(chunk.columns, chunk.selection)
             try instance.context.checkpoint()
-            if kept.count == 0 { continue }
+            if fresh.count == 0 { continue }
             output.columns = chunk.columns
-            output.selection = kept.selection
+            output.selection = fresh
             return output
         }
-        return nil
+        let chunk = try rows.nextPostponed()
+        if chunk == nil { counters.map { rows.note($0) } }
+        return chunk
     }
 
     override func close() {
         child.close()
-        groups.clear()
+        rows.clear()
+        isInputDone = true
     }
 }
 

@@ -29,7 +29,26 @@ package final class OperatorCounters {
     package var nanoseconds: UInt64 = 0
     /// Until the first row of the first loop.
     package var startupNanoseconds: UInt64 = 0
+    /// What it held in memory at most, and wrote to the device.
+    package private(set) var memory: MemoryUse?
     package init() {}
+
+    package struct MemoryUse {
+        package enum Kind { case sort, hashAggregate, hashJoin }
+        package let kind: Kind
+        package var heldByteCount: Int
+        package var spilledByteCount: Int
+        /// Parts that were worked on one after the other.
+        package var batchCount: Int
+    }
+
+    /// The most of all loops is kept.
+    func note(_ kind: MemoryUse.Kind, held: Int, spilled: Int, batches: Int = 1) {
+        memory = MemoryUse(
+            kind: kind, heldByteCount: max(held, memory?.heldByteCount ?? 0),
+            spilledByteCount: max(spilled, memory?.spilledByteCount ?? 0),
+            batchCount: max(batches, memory?.batchCount ?? 0))
+    }
 }
 
 extension Operator {

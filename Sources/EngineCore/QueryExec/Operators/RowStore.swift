@@ -15,6 +15,10 @@ package final class RowStore {
     package private(set) var count = 0
     /// Bytes taken from the budget.
     private var taken = 0
+    /// Bytes of strings that do not fit their cells.
+    private var stringByteCount = 0
+    /// Bytes that the rows take, for who must keep within work_mem.
+    var byteCount: Int { taken + stringByteCount }
     private unowned(unsafe) var budget: MemoryBudget?
 
     package init(_ types: [SQLType]) { self.types = types }
@@ -41,6 +45,7 @@ package final class RowStore {
     private func release() {
         if let budget, taken > 0 { budget.release(taken) }
         taken = 0
+        stringByteCount = 0
     }
 
     private func take(_ byteCount: Int) throws(EngineError) {
@@ -65,7 +70,8 @@ package final class RowStore {
             let target = batches[batches.count - 1]
             let rows = min(chunk.count - done, vectorCapacity - offset)
             for column in types.indices {
-                try Self.copy(chunk.columns[column], chunk.selection, done, rows, to: target[column], at: offset)
+                stringByteCount += try Self.copy(
+                    chunk.columns[column], chunk.selection, done, rows, to: target[column], at: offset)
             }
             count += rows
             done += rows
@@ -84,17 +90,33 @@ package final class RowStore {
         }
     }
 
+    /// Returns the bytes of long strings.
     private static func copy(
         _ source: Vector, _ selection: Selection, _ from: Int, _ count: Int, to target: Vector, at offset: Int
-    ) throws(EngineError) {
+    ) throws(EngineError) -> Int {
+        if target.physical == .bytes {
+            var long = 0
+            for index in 0..<count {
+                let row = selection[from + index]
+                if source.isNull(row) {
+                    target.setNull(offset + index)
+                } else {
+                    let cell = source.cell(row)
+                    if !cell.bytes.isInline { long += cell.bytes.count }
+                    try target.setCopy(offset + index, cell)
+                }
+            }
+            return long
+        }
         for index in 0..<count {
             let row = selection[from + index]
             if source.isNull(row) {
                 target.setNull(offset + index)
             } else {
-                try target.setCopy(offset + index, source.cell(row))
+                target.setCell(offset + index, source.cell(row))
             }
         }
+        return 0
     }
 
     /// Copies row `row`'s column to `target`. Strings are referred to: the store outlives the chunk.

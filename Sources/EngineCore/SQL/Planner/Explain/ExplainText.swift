@@ -13,14 +13,18 @@ package struct NodeMeasure {
     package var loops: Double
     /// Rows that a filter dropped, over all loops.
     package var filtered: Double
+    /// A line on what it kept in memory and wrote to the device.
+    package var memory: [UInt8]?
     package init(
-        startupMilliseconds: Double, totalMilliseconds: Double, rows: Double, loops: Double, filtered: Double = 0
+        startupMilliseconds: Double, totalMilliseconds: Double, rows: Double, loops: Double, filtered: Double = 0,
+        memory: [UInt8]? = nil
     ) {
         self.startupMilliseconds = startupMilliseconds
         self.totalMilliseconds = totalMilliseconds
         self.rows = rows
         self.loops = loops
         self.filtered = filtered
+        self.memory = memory
     }
 }
 
@@ -73,6 +77,11 @@ package struct ExplainText {
             [UInt8](repeating: 0x20, count: 6 * depth + 2) + staticBytes(label) + staticBytes(": ") + value)
     }
 
+    private mutating func addMemory(of node: PlanNode, _ depth: Int) {
+        guard let memory = measure?(node)?.memory else { return }
+        lines.append([UInt8](repeating: 0x20, count: 6 * depth + 2) + memory)
+    }
+
     private mutating func add(_ node: PlanNode, depth: Int, label: [UInt8]) {
         if !label.isEmpty {
             lines.append([UInt8](repeating: 0x20, count: 6 * depth - 4) + label)
@@ -88,11 +97,13 @@ package struct ExplainText {
         }
         lines.append(prefix(depth) + title(node) + costs(node) + actual(node))
         details(node, depth)
+        if !(node is HashJoinNode) { addMemory(of: node, depth) }
         let subplans = self.subplans(node)
         for plan in subplans where plan.bindings.isEmpty && plan.left.isEmpty { addPlan(plan, depth) }
         for (index, child) in node.children.enumerated() {
             if node is HashJoinNode, index == 1 {
                 lines.append(prefix(depth + 1) + staticBytes("Hash") + costs(child) + actual(child))
+                addMemory(of: node, depth + 1)
                 add(child, depth: depth + 2, label: [])
             } else if node is InsertNode, let result = child as? ResultNode, result.expressions.isEmpty {
                 lines.append(prefix(depth + 1) + staticBytes("Result") + costs(result) + actual(result))

@@ -1,0 +1,191 @@
+// Operators that go to the device: the same rows as in memory, whatever the data, and everything given back.
+
+import BTree
+import Fibers
+import MultiEngine
+import Platform
+import QueryExec
+import Runtime
+import SQL
+
+func spillCases() -> [SuiteCase] {
+    [
+        SuiteCase("spill: a sort on the device orders as one in memory, and is stable", sortsAgree),
+        SuiteCase("spill: a sort of many runs merges them in passes", manyRuns),
+        SuiteCase("spill: GROUP BY on the device has the groups that it has in memory", groupsAgree),
+        SuiteCase("spill: DISTINCT, also in aggregates, on the device", distinctAgrees),
+        SuiteCase(
+            "spill: a full disk is 53100, an end in the middle is an end, and nothing stays behind", endsGiveBack),
+    ]
+}
+
+extension ExecRig {
+    /// (id int, a int, b numeric, c text, d text): NULLs, few and many values, short and long strings.
+    func fillMixed(_ name: String, _ count: Int) throws(EngineError) {
+        try run("CREATE TABLE \(name) (id int, a int, b numeric, c text, d text)")
+        try run(
+            """
+            INSERT INTO \(name) SELECT i, CASE WHEN i % 7 <> 0 THEN i * 7919 % 5003 END,
+              CASE WHEN i % 11 <> 0 THEN (i * 31 % 977)::numeric / 8 END,
+              CASE WHEN i % 5 <> 0 THEN md5((i % 3000)::text) || repeat('x', i % 40) END,
+              CASE WHEN i % 3 = 0 THEN '' ELSE substr('abcdefghijklmnopqrstuvwxyz', i % 20, i % 9) END
+            FROM generate_series(1, \(count)) i
+            """)
+    }
+
+    /// The rows with little memory are those with much, in the same order if `ordered`; the node with `words` went to the
+    /// device; nothing is left there.
+    func expectSpills(
+        _ sql: String, _ words: String = "Disk", ordered: Bool = false, line: UInt32 = #line
+    ) throws(EngineError) {
+        try run("SET work_mem = '1GB'")
+        let wanted = try run(sql)
+        try run("SET work_mem = '64kB'")
+        try expect(sql, wanted, ordered: ordered, line: line)
+        context.expectEqual(temporaryExtentCount, 0, "extents in use", line: line)
+        let plan = try run("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + sql)
+        let isThere = plan.contains { has($0, Array(words.utf8)) }
+        if !isThere {
+            var all = ""
+            for text in plan { all += String(decoding: text, as: UTF8.self) + "; " }
+            context.fail("no '\(words)' in \(all)", line: line)
+        }
+        try run("RESET work_mem")
+    }
+}
+
+private func has(_ text: [UInt8], _ words: [UInt8]) -> Bool {
+    if words.count > text.count { return false }
+    for start in 0...(text.count - words.count) where Array(text[start..<start + words.count]) == words { return true }
+    return false
+}
+
+private func sortsAgree(_ context: SuiteContext) throws(EngineError) {
+    try withExec(context) { rig throws(EngineError) in
+        try rig.fillMixed("t", 6000)
+        for keys in [
+            "a", "a DESC NULLS LAST, id", "c, b", "c DESC NULLS FIRST, a NULLS FIRST, d", "b, c DESC", "d, b DESC, a",
+            "1",
+        ] {
+            try rig.expectSpills("SELECT * FROM t ORDER BY \(keys)", "external merge", ordered: true)
+        }
+        // Few values: whether equal rows stay as they came shows.
+        try rig.expectSpills(
+            "SELECT id FROM (SELECT * FROM t ORDER BY id) s ORDER BY d", "external merge", ordered: true)
+        // With a limit, offset, and one beyond what memory holds.
+        try rig.expectSpills("SELECT * FROM t ORDER BY c, id LIMIT 4000", "external merge", ordered: true)
+        try rig.expectSpills("SELECT * FROM t ORDER BY c, id LIMIT 10 OFFSET 5000", "external merge", ordered: true)
+        // Long rows, beyond a block.
+        try rig.expectSpills(
+            "SELECT id, repeat(c, 2000) r FROM t WHERE id % 250 = 1 ORDER BY d, r", "external merge", ordered: true)
+        try rig.expectSpills(
+            "SELECT string_agg(c, ',' ORDER BY d, id), array_agg(a ORDER BY b DESC, id) FROM t", "Aggregate")
+        try rig.expectSpills(
+            "SELECT a % 3, string_agg(d, ',' ORDER BY c, id DESC), count(*) FROM t GROUP BY 1", "Aggregate")
+    }
+}
+
+private func manyRuns(_ context: SuiteContext) throws(EngineError) {
+    try withExec(context) { rig throws(EngineError) in
+        try rig.fillMixed("t", 40_000)
+        // Six runs at a time of some thousand rows each.
+        try rig.expectSpills("SELECT * FROM t ORDER BY c DESC, b", "external merge", ordered: true)
+        try rig.expectSpills("SELECT id FROM t ORDER BY d LIMIT 9000", "external merge", ordered: true)
+    }
+}
+
+private func groupsAgree(_ context: SuiteContext) throws(EngineError) {
+    try withExec(context) { rig throws(EngineError) in
+        try rig.fillMixed("t", 12_000)
+        for query in [
+            "SELECT a, count(*), sum(id), min(c), max(d), avg(b) FROM t GROUP BY a",
+            "SELECT a, b, c, d, count(*) FROM t GROUP BY a, b, c, d",
+            "SELECT c, array_agg(id ORDER BY id), count(*) FILTER (WHERE a > 2000) FROM t GROUP BY c",
+            "SELECT b, c, sum(id) FROM t GROUP BY b, c HAVING count(*) > 1",
+            "SELECT id, max(c) FROM t GROUP BY id",
+            "SELECT a, count(DISTINCT c), sum(DISTINCT b) FROM t GROUP BY a",
+        ] {
+            try rig.expectSpills(query, "Disk Usage")
+        }
+    }
+}
+
+private func distinctAgrees(_ context: SuiteContext) throws(EngineError) {
+    try withExec(context) { rig throws(EngineError) in
+        try rig.fillMixed("t", 12_000)
+        try rig.expectSpills("SELECT DISTINCT a, b FROM t", "Disk Usage")
+        try rig.expectSpills("SELECT DISTINCT c FROM t", "Disk Usage")
+        try rig.expectSpills("SELECT DISTINCT id % 9000, d FROM t", "Disk Usage")
+        try rig.expectSpills("SELECT id FROM t UNION SELECT a FROM t", "Disk Usage")
+        // How often the values come does not matter, nor does their order.
+        try rig.expectSpills(
+            "SELECT count(DISTINCT id), count(DISTINCT c), sum(DISTINCT a), count(DISTINCT (a, b)), count(*) FROM t",
+            "Aggregate")
+        try rig.expectSpills("SELECT array_agg(DISTINCT c ORDER BY c DESC), count(DISTINCT id) FROM t", "Aggregate")
+        try rig.expectSpills("SELECT d, string_agg(DISTINCT c, '' ORDER BY c) FROM t GROUP BY d", "Aggregate")
+    }
+}
+
+private func endsGiveBack(_ context: SuiteContext) throws(EngineError) {
+    try withExec(context) { rig throws(EngineError) in
+        try rig.fillMixed("t", 12_000)
+        let queries = [
+            "SELECT * FROM t ORDER BY c, b", "SELECT c, b, count(*) FROM t GROUP BY c, b",
+            "SELECT DISTINCT c, b FROM t",
+            "SELECT count(DISTINCT id), array_agg(c ORDER BY d) FROM t",
+        ]
+        try rig.run("SET work_mem = '64kB'")
+        // The row that fails comes late.
+        for query in queries {
+            let failing = "SELECT sum(1 / (n - 1)) FROM (SELECT row_number() OVER () n FROM (\(query)) s) w"
+            context.expectError("22012") { () throws(EngineError) in try rig.run(failing) }
+            context.expectEqual(rig.temporaryExtentCount, 0, "extents after an error above")
+        }
+        for expression in ["1 / (id - 11999)", "(id + 1) / (id - 3)"] {
+            let input = "(SELECT id, a, b, c || (\(expression))::text AS c, d FROM t) t"
+            for query in queries {
+                context.expectError("22012") { () throws(EngineError) in
+                    try rig.run(replace(query, "FROM t", "FROM \(input)"))
+                }
+                context.expectEqual(rig.temporaryExtentCount, 0, "extents after an error below")
+            }
+        }
+        // A cursor that is closed in the middle, and one that its transaction ends.
+        for end in ["CLOSE k; COMMIT", "ROLLBACK"] {
+            for (number, query) in queries.dropLast().enumerated() {
+                try rig.run("BEGIN; DECLARE k CURSOR FOR \(query); FETCH 100 FROM k")
+                if number == 1 {
+                    context.expect(rig.temporaryExtentCount > 0, "an open cursor holds its rows")
+                }
+                try rig.run(end)
+                context.expectEqual(rig.temporaryExtentCount, 0, "extents after the cursor")
+            }
+        }
+        // Somebody else has taken all there is.
+        var taken: [TemporaryBlock] = []
+        while taken.count < 1 << 20 {
+            do throws(EngineError) { taken.append(try rig.temporarySpace.take()) } catch { break }
+        }
+        for query in queries { context.expectError(.diskFull) { () throws(EngineError) in try rig.run(query) } }
+        for block in taken { rig.temporarySpace.giveBack(block) }
+        context.expectEqual(rig.temporaryExtentCount, 0, "extents after a full disk")
+        for query in queries { try rig.run(query) }
+    }
+}
+
+private func replace(_ text: String, _ old: String, _ new: String) -> String {
+    let text = Array(text.utf8)
+    let old = Array(old.utf8)
+    var result: [UInt8] = []
+    var index = 0
+    while index < text.count {
+        if index + old.count <= text.count, Array(text[index..<index + old.count]) == old {
+            result += Array(new.utf8)
+            index += old.count
+        } else {
+            result.append(text[index])
+            index += 1
+        }
+    }
+    return String(decoding: result, as: UTF8.self)
+}
