@@ -14,6 +14,8 @@ func spillCases() -> [SuiteCase] {
         SuiteCase("spill: a sort of many runs merges them in passes", manyRuns),
         SuiteCase("spill: GROUP BY on the device has the groups that it has in memory", groupsAgree),
         SuiteCase("spill: DISTINCT, also in aggregates, on the device", distinctAgrees),
+        SuiteCase("spill: every kind of join on the device has the rows that it has in memory", joinsAgree),
+        SuiteCase("spill: a join whose rows mostly have one key ends with the right rows", skewedJoins),
         SuiteCase(
             "spill: a full disk is 53100, an end in the middle is an end, and nothing stays behind", endsGiveBack),
     ]
@@ -126,6 +128,61 @@ private func distinctAgrees(_ context: SuiteContext) throws(EngineError) {
     }
 }
 
+/// Joins of `t` and `u` of every kind, with the words for the condition.
+private func joins(_ condition: String) -> [String] {
+    var list: [String] = []
+    for kind in ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"] {
+        list.append("SELECT t.id, t.c, u.id, u.d FROM t \(kind) u ON \(condition)")
+    }
+    list.append("SELECT t.id, t.c FROM t WHERE EXISTS (SELECT 1 FROM u WHERE \(condition))")
+    list.append("SELECT t.id, t.c FROM t WHERE NOT EXISTS (SELECT 1 FROM u WHERE \(condition))")
+    return list
+}
+
+private func joinsAgree(_ context: SuiteContext) throws(EngineError) {
+    try withExec(context) { rig throws(EngineError) in
+        try rig.fillMixed("t", 5000)
+        try rig.fillMixed("u", 6000)
+        try rig.run("UPDATE u SET id = id + 2500, a = a + 1; ANALYZE")
+        try rig.run("SET enable_nestloop = off; SET enable_indexscan = off")
+        for condition in ["t.id = u.id", "t.a = u.a", "t.a = u.a AND t.c = u.c", "t.c = u.c AND t.id < u.id"] {
+            for query in joins(condition) { try rig.expectSpills(query, "Disk Usage") }
+        }
+        try rig.expectSpills(
+            "SELECT t.id, u.id FROM t FULL JOIN u ON t.a IS NOT DISTINCT FROM u.a AND t.id = u.id", "Disk Usage")
+        try rig.expectSpills(
+            "SELECT count(*), sum(t.id), sum(u.id), sum(v.id) FROM t JOIN u ON t.a = u.a LEFT JOIN t v ON v.id = u.id",
+            "Disk Usage")
+        try rig.expectSpills("SELECT id FROM t WHERE c IN (SELECT c FROM u WHERE id % 3 > 0)", "Disk Usage")
+    }
+}
+
+private func skewedJoins(_ context: SuiteContext) throws(EngineError) {
+    try withExec(context) { rig throws(EngineError) in
+        try rig.run("CREATE TABLE t (id int, c text, k int); CREATE TABLE u (id int, d text, k int)")
+        // One key has nearly all of the right rows; others and NULLs are among them.
+        try rig.run(
+            """
+            INSERT INTO t SELECT i, md5(i::text), CASE WHEN i % 500 = 0 THEN 7 WHEN i % 10 = 1 THEN NULL ELSE i END
+              FROM generate_series(1, 9000) i;
+            INSERT INTO u SELECT i, repeat(md5(i::text), 3), CASE WHEN i % 50 = 0 THEN i / 50 WHEN i % 60 = 1 THEN NULL ELSE 7 END
+              FROM generate_series(1, 5000) i;
+            ANALYZE; SET enable_nestloop = off
+            """)
+        for condition in ["t.k = u.k", "t.k = u.k AND t.id < u.id", "t.k = u.k AND u.id % 500 <= t.id / 1000"] {
+            for kind in ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"] {
+                try rig.expectSpills(
+                    "SELECT count(*), sum(t.id), sum(u.id), min(c || d), max(c || d) FROM t \(kind) u ON \(condition)",
+                    "Disk Usage")
+            }
+            for not in ["", "NOT "] {
+                let inner = "SELECT * FROM (SELECT u.* FROM u, generate_series(1, 1) g OFFSET 0) u WHERE \(condition)"
+                try rig.expectSpills("SELECT t.id, c FROM t WHERE \(not)EXISTS (\(inner))", "Disk Usage")
+            }
+        }
+    }
+}
+
 private func endsGiveBack(_ context: SuiteContext) throws(EngineError) {
     try withExec(context) { rig throws(EngineError) in
         try rig.fillMixed("t", 12_000)
@@ -133,6 +190,7 @@ private func endsGiveBack(_ context: SuiteContext) throws(EngineError) {
             "SELECT * FROM t ORDER BY c, b", "SELECT c, b, count(*) FROM t GROUP BY c, b",
             "SELECT DISTINCT c, b FROM t",
             "SELECT count(DISTINCT id), array_agg(c ORDER BY d) FROM t",
+            "SELECT t.id, u.c FROM t LEFT JOIN (SELECT id + 2 AS id, c FROM t) u ON t.id = u.id",
         ]
         try rig.run("SET work_mem = '64kB'")
         // The row that fails comes late.
@@ -152,7 +210,7 @@ private func endsGiveBack(_ context: SuiteContext) throws(EngineError) {
         }
         // A cursor that is closed in the middle, and one that its transaction ends.
         for end in ["CLOSE k; COMMIT", "ROLLBACK"] {
-            for (number, query) in queries.dropLast().enumerated() {
+            for (number, query) in queries.prefix(3).enumerated() {
                 try rig.run("BEGIN; DECLARE k CURSOR FOR \(query); FETCH 100 FROM k")
                 if number == 1 {
                     context.expect(rig.temporaryExtentCount > 0, "an open cursor holds its rows")

@@ -32,7 +32,7 @@ final class GroupTable {
 
     var count: Int { keys.count }
     /// Bytes held, for who must keep within work_mem.
-    var byteCount: Int { keys.byteCount + table.byteCount }
+    var byteCount: Int { keys.byteCount + table.usedByteCount }
     /// Hash of the row in the last `find` or `lookUp`.
     @inline(__always) func hash(ofRow row: Int) -> UInt64 { hashes[row] }
 

@@ -2,6 +2,8 @@
 //
 // A match is a pair of a left row and a right row with equal keys that also satisfies the residual condition. Pairs are
 // gathered into an output chunk; which rows have had a match is remembered where the kind of join needs it.
+//
+// When the right side takes more than work_mem, both sides go to the device and are joined part by part: HashJoinParts.swift.
 
 import ArenaAlloc
 import Platform
@@ -46,29 +48,29 @@ struct CompiledJoinKey {
 }
 
 final class HashJoinOperator: Operator {
-    private let kind: JoinKind
-    private let left: Operator
-    private let right: Operator
-    private let keys: [CompiledJoinKey]
+    let kind: JoinKind
+    let left: Operator
+    let right: Operator
+    let keys: [CompiledJoinKey]
     private let residual: Evaluator?
-    private let leftWidth: Int
-    private let rightWidth: Int
+    let leftWidth: Int
+    let rightWidth: Int
 
     /// Right rows: their columns, then their evaluated keys.
-    private let store: RowStore
-    private var table = RowHashTable()
-    private var isRightMatched: [Bool] = []
-    private var tableBytes = 0
+    let store: RowStore
+    var table = RowHashTable()
+    var isRightMatched: [Bool] = []
+    var tableBytes = 0
 
-    private var leftChunk: Chunk?
+    var leftChunk: Chunk?
     private var leftKeys: [Vector] = []
     private var leftIndex = 0
     /// Next right row to compare with the left row; -1: take the next left row.
     private var candidate = -1
-    private var isLeftDone = false
-    private var nextUnmatched = 0
-    private let hashes: UnsafeMutablePointer<UInt64>
-    private let isLeftMatched: UnsafeMutablePointer<Bool>
+    var isLeftDone = false
+    var nextUnmatched = 0
+    let hashes: UnsafeMutablePointer<UInt64>
+    let isLeftMatched: UnsafeMutablePointer<Bool>
 
     private let pairLeft: UnsafeMutablePointer<UInt16>
     private let pairRight: UnsafeMutablePointer<Int32>
@@ -76,6 +78,10 @@ final class HashJoinOperator: Operator {
     private let pairs: Chunk
     private let output = Chunk()
     private var kept = SelectionBuffer()
+    /// Once the right side does not fit in memory.
+    var parts: HashJoinParts?
+    let leftTypes: [SQLType]
+    let storeTypes: [SQLType]
 
     init(
         _ kind: JoinKind, left: Operator, right: Operator, keys: [CompiledJoinKey], residual: Evaluator?,
@@ -88,7 +94,9 @@ final class HashJoinOperator: Operator {
         self.residual = residual
         leftWidth = leftTypes.count
         rightWidth = rightTypes.count
-        store = RowStore(rightTypes + keys.map { $0.right.type })
+        self.leftTypes = leftTypes
+        storeTypes = rightTypes + keys.map { $0.right.type }
+        store = RowStore(storeTypes)
         hashes = .allocate(capacity: vectorCapacity)
         hashes.initialize(repeating: 0, count: vectorCapacity)
         isLeftMatched = .allocate(capacity: vectorCapacity)
@@ -106,13 +114,17 @@ final class HashJoinOperator: Operator {
         pairRight.deallocate()
     }
 
-    private var keepsRight: Bool { kind == .right || kind == .full }
-    private var keepsLeft: Bool { kind == .left || kind == .full }
+    var keepsRight: Bool { kind == .right || kind == .full }
+    var keepsLeft: Bool { kind == .left || kind == .full }
+
+    var heldByteCount: Int { store.byteCount + table.usedByteCount }
 
     // MARK: Build
 
     override func open() throws(EngineError) {
         releaseTable()
+        parts?.close()
+        parts = nil
         store.begin(instance.context.budget)
         leftChunk = nil
         isLeftDone = false
@@ -124,10 +136,13 @@ final class HashJoinOperator: Operator {
             keyed.columns = chunk.columns
             for key in keys { keyed.columns.append(try key.right.evaluate(chunk, chunk.selection)) }
             keyed.selection = chunk.selection
-            try add(keyed)
+            if let parts { try parts.addRight(keyed, self) } else { try add(keyed) }
+            if parts == nil, instance.context.isFull(heldByteCount) { try beginParts() }
             try instance.context.checkpoint()
         }
         right.close()
+        if let parts { return try spreadLeft(parts) }
+        counters?.note(.hashJoin, held: heldByteCount, spilled: 0)
         isRightMatched = keepsRight ? [Bool](repeating: false, count: store.count) : []
         // Nothing can come of an empty right side; the left one need not be run.
         if store.count == 0, kind == .inner || kind == .semi || kind == .right {
@@ -137,7 +152,7 @@ final class HashJoinOperator: Operator {
         }
     }
 
-    private func add(_ keyed: Chunk) throws(EngineError) {
+    func add(_ keyed: Chunk) throws(EngineError) {
         hashKeys(Array(keyed.columns[rightWidth...]), keyed.selection)
         for index in 0..<keyed.count {
             let row = keyed.selection[index]
@@ -151,19 +166,19 @@ final class HashJoinOperator: Operator {
         }
     }
 
-    private func hashKeys(_ vectors: [Vector], _ selection: Selection) {
+    func hashKeys(_ vectors: [Vector], _ selection: Selection) {
         for (index, vector) in vectors.enumerated() {
             Hashing.hash(vector, selection, into: hashes, combining: index > 0)
         }
     }
 
     /// A NULL in a key that does not take NULL for a value: the row matches nothing.
-    @inline(__always) private func hasNullKey(_ vectors: [Vector], _ offset: Int, _ row: Int) -> Bool {
+    @inline(__always) func hasNullKey(_ vectors: [Vector], _ offset: Int, _ row: Int) -> Bool {
         for index in 0..<keys.count where !keys[index].isNullSafe && vectors[offset + index].isNull(row) { return true }
         return false
     }
 
-    private func releaseTable() {
+    func releaseTable() {
         table.removeAll()
         if tableBytes > 0 { instance.running?.budget.release(tableBytes) }
         tableBytes = 0
@@ -174,7 +189,11 @@ final class HashJoinOperator: Operator {
     override func next() throws(EngineError) -> Chunk? {
         while true {
             if leftChunk == nil {
-                guard try nextLeftChunk() else { return try nextUnmatchedRight() }
+                if try !nextLeftChunk() {
+                    if let chunk = try nextUnmatchedRight() { return chunk }
+                    guard let parts, try nextPart(parts) else { return nil }
+                    continue
+                }
             }
             guard let chunk = leftChunk else { continue }
             findPairs(chunk)
@@ -194,7 +213,7 @@ final class HashJoinOperator: Operator {
 
     private func nextLeftChunk() throws(EngineError) -> Bool {
         if isLeftDone { return false }
-        guard let chunk = try left.pull() else {
+        guard let chunk = try parts == nil ? left.pull() : parts?.readLeft() else {
             isLeftDone = true
             return false
         }
@@ -205,6 +224,7 @@ final class HashJoinOperator: Operator {
         leftIndex = -1
         candidate = -1
         for index in 0..<chunk.count { isLeftMatched[chunk.selection[index]] = false }
+        parts?.recallMatches(isLeftMatched, chunk.count)
         return true
     }
 
@@ -285,6 +305,8 @@ final class HashJoinOperator: Operator {
     /// The left chunk is through: its rows with (semi) or without (anti, left, full) a match.
     private func finish(_ chunk: Chunk) -> Chunk? {
         guard kind == .semi || kind == .anti || keepsLeft else { return nil }
+        // More right rows are to come: then the row is decided.
+        if let parts, parts.keepsMatches(isLeftMatched, chunk.count) { return nil }
         kept.count = 0
         for index in 0..<chunk.count {
             let row = chunk.selection[index]
@@ -336,6 +358,8 @@ final class HashJoinOperator: Operator {
         right.close()
         releaseTable()
         store.clear()
+        parts?.close()
+        parts = nil
         leftChunk = nil
         isLeftDone = true
     }

@@ -28,6 +28,9 @@ struct RowHashTable: ~Copyable {
     /// Bytes held, for budgets.
     var byteCount: Int { (mask + 1) * 8 + chain.capacity * 4 + hashes.capacity * 8 }
 
+    /// Bytes that the rows need, whatever was kept for reuse.
+    var usedByteCount: Int { entryCount * 16 + chain.count * 12 }
+
     mutating func removeAll() {
         if mask > 65_535 {
             entries.deallocate()
