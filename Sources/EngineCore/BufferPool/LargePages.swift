@@ -145,7 +145,7 @@ extension BufferPool {
     func runLargePages() {
         while !largePages.isEnded {
             if isStopping.load(ordering: .acquiring) { return }
-            Fiber.park(until: Fiber.now() + .seconds(10))
+            _ = Fiber.park(until: Fiber.now() + .seconds(10))
         }
         // A region that another worker makes large at this very moment may be missed, one per worker at most: it is split when
         // one of its pages leaves.
