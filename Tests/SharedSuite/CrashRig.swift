@@ -25,11 +25,16 @@ final class CrashRig {
     private(set) var allocator: PageAllocator! = nil
     private(set) var report = RecoveryReport()
     let frameCount: Int
+    /// If set, and used up, undo moves to temporary space.
+    private let undoByteLimit: Int?
     private(set) var root = PageID.none
 
     /// Formats the disk of the calling fiber's platform.
-    init(_ context: SuiteContext, walByteCount: UInt64, frameCount: Int = 2048) throws(EngineError) {
+    init(
+        _ context: SuiteContext, walByteCount: UInt64, frameCount: Int = 2048, undoByteLimit: Int? = nil
+    ) throws(EngineError) {
         self.context = context
+        self.undoByteLimit = undoByteLimit
         self.frameCount = frameCount
         scheduler = Fiber.scheduler
         platform = scheduler.platform
@@ -46,6 +51,7 @@ final class CrashRig {
     /// What another rig has left on the disk; opens it.
     init(_ context: SuiteContext, root: PageID, frameCount: Int = 2048) throws(EngineError) {
         self.context = context
+        undoByteLimit = nil
         self.frameCount = frameCount
         self.root = root
         scheduler = Fiber.scheduler
@@ -93,8 +99,11 @@ final class CrashRig {
             pool.stop()
             throw error
         }
+        var options = TransactionManager.Options()
+        if let undoByteLimit { options.undoByteLimit = undoByteLimit }
         manager = try TransactionManager(
-            scheduler: scheduler, log: log, bootCount: superblock.current.bootCount)
+            scheduler: scheduler, log: log, bootCount: superblock.current.bootCount, options: options)
+        if undoByteLimit != nil { manager.undoArea.temporary = TemporarySpace(allocator, reserve: 0) }
         try manager.start()
         checkpointer = Checkpointer(
             log: log, pool: pool, superblock: superblock, transactions: manager, allocator: allocator)

@@ -12,12 +12,20 @@ final class VersionRig {
     let manager: TransactionManager
     let context: SuiteContext
 
-    init(_ context: SuiteContext, undoByteLimit: Int = 64 << 20) throws(EngineError) {
+    /// `temporaryExtents`: how many may hold undo that is moved out of memory; nil: none is moved.
+    init(
+        _ context: SuiteContext, undoByteLimit: Int = 64 << 20, temporaryExtents: Int? = nil
+    ) throws(EngineError) {
         self.context = context
         trees = try TreeRig(context)
         var options = TransactionManager.Options()
         options.undoByteLimit = undoByteLimit
         manager = try TransactionManager(scheduler: context.scheduler, log: trees.log, bootCount: 7, options: options)
+        if let temporaryExtents {
+            trees.allocator.didCheckpoint(redoLSN: trees.log.insertLSN)
+            manager.undoArea.temporary = TemporarySpace(
+                trees.allocator, reserve: max(0, trees.allocator.freeExtentCount - temporaryExtents))
+        }
         try manager.start()
     }
 
@@ -179,7 +187,10 @@ final class Session {
                 var sum: UInt64 = 0
                 var count = 0
                 while try cursor.next() {
-                    guard let found = transaction.view.version(cursor.payload, isSpilled: cursor.isSpilled) else {
+                    guard
+                        let found = try transaction.view.version(
+                            cursor.payload, isSpilled: cursor.isSpilled, &copy.older)
+                    else {
                         continue
                     }
                     let row = found.isSpilled ? try tree.readSpilled(found, into: &copy) : found.row

@@ -24,6 +24,7 @@ package func allCases() -> [SuiteCase] {
     cases += btreeCases()
     cases += temporarySpaceCases()
     cases += mvccCases()
+    cases += undoMovingCases()
     cases += isolationCases()
     cases += lockCases()
     cases += multiEngineCases()

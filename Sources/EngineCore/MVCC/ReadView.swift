@@ -25,22 +25,29 @@ package struct ReadView: BitwiseCopyable, @unchecked Sendable {
     /// Own changes by earlier commands are visible; by this one not (the Halloween problem).
     package var command: UInt32
     package var slots: TransactionSlots
+    @usableFromInline let area: Unmanaged<UndoArea>
 
-    @inline(__always) package init(snapshot: UInt64, owner: UInt64, command: UInt32, slots: TransactionSlots) {
+    @inline(__always)
+    package init(snapshot: UInt64, owner: UInt64, command: UInt32, of manager: TransactionManager) {
         self.snapshot = snapshot
         self.owner = owner
         self.command = command
-        self.slots = slots
+        slots = manager.slots
+        area = Unmanaged.passUnretained(manager.undoArea)
     }
 
-    /// True if the version with this header is the one this view sees (which may be a tombstone); false: go to `undo`.
-    @inline(__always) package func sees(writer: UInt64, undo: UInt64) -> Bool {
+    /// True if the version with this header is the one this view sees (which may be a tombstone); false: go to `undo`. Parks if
+    /// undo must be read from the device: hold no latch. 58030, XX001.
+    @inline(__always) package func sees(writer: UInt64, undo: UInt64) throws(EngineError) -> Bool {
         if !RowHeader.isInDoubt(writer) { return writer & RowHeader.writerMask <= snapshot }
-        return seesInDoubt(writer & RowHeader.writerMask, undo)
+        return try seesInDoubt(writer & RowHeader.writerMask, undo)
     }
 
-    @inlinable package func seesInDoubt(_ id: UInt64, _ undo: UInt64) -> Bool {
-        if id == owner { return undo == 0 || UndoRecord(undo).command < command }
+    @inlinable package func seesInDoubt(_ id: UInt64, _ undo: UInt64) throws(EngineError) -> Bool {
+        if id == owner {
+            if undo & UndoAddress.movable == 0 { return undo == 0 || UndoRecord(undo).command < command }
+            return try area.takeUnretainedValue().isBefore(undo, command)
+        }
         let slot = slots.slot(of: id)
         if slot.pointee.id.load(ordering: .acquiring) != id { return true }
         let commit = slot.pointee.commitLSN.load(ordering: .acquiring)
@@ -49,35 +56,43 @@ package struct ReadView: BitwiseCopyable, @unchecked Sendable {
         return commit != 0 && commit <= snapshot
     }
 
-    /// The version this view sees, given the newest one's payload; nil if it sees no row. Its bytes lie in `payload` or in
-    /// undo memory.
+    /// The version this view sees, given the newest one's payload; nil if it sees no row. Its bytes lie in `payload`, in
+    /// undo memory, or in `older`, where they are until its next use. Parks if undo must be read from the device: hold no
+    /// latch. 58030, XX001.
     @inline(__always)
-    package func version(_ payload: UnsafeRawBufferPointer, isSpilled: Bool) -> SeenVersion? {
+    package func version(
+        _ payload: UnsafeRawBufferPointer, isSpilled: Bool, _ older: inout UndoCopy
+    ) throws(EngineError) -> SeenVersion? {
         let base = payload.baseAddress.unsafelyUnwrapped
         let writer = RowHeader.writer(base)
-        if sees(writer: writer, undo: RowHeader.undo(base)) {
+        if try sees(writer: writer, undo: RowHeader.undo(base)) {
             if RowHeader.isTombstone(writer) { return nil }
             return SeenVersion(
                 row: UnsafeRawBufferPointer(rebasing: payload[RowHeader.byteCount...]), isSpilled: isSpilled)
         }
-        return olderVersion(payload, isSpilled: isSpilled)
+        return try olderVersion(payload, isSpilled: isSpilled, &older)
     }
 
     /// As `version`, when the newest one is known to be unseen.
-    @inlinable package func olderVersion(_ payload: UnsafeRawBufferPointer, isSpilled: Bool) -> SeenVersion? {
+    @inlinable package func olderVersion(
+        _ payload: UnsafeRawBufferPointer, isSpilled: Bool, _ older: inout UndoCopy
+    ) throws(EngineError) -> SeenVersion? {
         var found = SeenVersion(
             row: UnsafeRawBufferPointer(rebasing: payload[RowHeader.byteCount...]), isSpilled: isSpilled)
         var undo = RowHeader.undo(payload.baseAddress.unsafelyUnwrapped)
         while undo != 0 {
-            let record = UndoRecord(undo)
+            if undo & UndoAddress.first != 0 { return nil }
+            let record = try area.takeUnretainedValue().record(undo, &older)
             switch record.action {
             case .insert, .insertRun: return nil
             case .delete: break  // a delete left the bytes where they were
-            case .replace: found = SeenVersion(row: record.oldRow, isSpilled: record.oldIsSpilled)
+            case .replace:
+                found = SeenVersion(row: record.oldRow, isSpilled: record.oldIsSpilled)
+                older.keep()
             }
             let writer = record.oldWriter
-            if sees(writer: writer, undo: record.oldUndo) { return RowHeader.isTombstone(writer) ? nil : found }
             undo = record.oldUndo
+            if try sees(writer: writer, undo: undo) { return RowHeader.isTombstone(writer) ? nil : found }
         }
         return nil
     }
@@ -91,5 +106,8 @@ package struct SeenVersion: BitwiseCopyable {
     @inline(__always) package init(row: UnsafeRawBufferPointer, isSpilled: Bool) {
         self.row = row
         self.isSpilled = isSpilled
+    }
+    @inline(__always) static var none: SeenVersion {
+        SeenVersion(row: UnsafeRawBufferPointer(start: nil, count: 0), isSpilled: false)
     }
 }

@@ -24,7 +24,7 @@ extension TransactionManager {
             // Id first: see ReadView.seesInDoubt.
             slots.base[Int(index)].id.store(0, ordering: .releasing)
             worker.pointee.slots.push(index)
-            if ending.pointee.needsPurge {
+            if ending.pointee.needsPurge || ending.pointee.holding.hasMoved {
                 worker.pointee.enqueuePurge(ending)
             } else {
                 worker.pointee.undo.giveBack(ending.pointee.holding)
@@ -84,20 +84,39 @@ extension TransactionManager {
     private func maintain(_ worker: WorkerPointer) throws(EngineError) {
         retireEnded(worker)
         while let ending = worker.pointee.dequeuePurge() {
-            defer { worker.pointee.undo.giveBack(ending.pointee.holding) }
-            var undo = ending.pointee.newestUndo
-            while undo != 0 {
-                let record = UndoRecord(undo)
-                if record.action == .delete {
-                    try record.versionedTree.purge(record)
-                } else if record.oldIsSpilled {
-                    try record.versionedTree.freeReplaced(record)
-                }
-                undo = record.previous
-                Fiber.yieldIfDue()
+            let holding = ending.pointee.holding
+            defer {
+                giveBackMoved(holding)
+                worker.pointee.undo.giveBack(holding)
             }
+            if !ending.pointee.needsPurge { continue }
+            if !holding.hasMoved {
+                try purge(ending.pointee.newestUndo, buffer: 0)
+                continue
+            }
+            let reader = undoArea.readers + worker.pointee.core
+            reader.pointee.purge.lock()
+            defer { reader.pointee.purge.unlock() }
+            if reader.pointee.purgeBuffer == 0 { reader.pointee.purgeBuffer = undoArea.take() }
+            try purge(ending.pointee.newestUndo, buffer: reader.pointee.purgeBuffer)
         }
         try dropTrees(worker)
+    }
+
+    /// Removes what the changes from `newest` back have left for the time when nobody sees it any more.
+    private func purge(_ newest: UInt64, buffer: SegmentIndex) throws(EngineError) {
+        var undo = newest
+        var buffered: SegmentIndex = 0
+        while undo != 0 {
+            let record = try ownRecord(undo, buffer: buffer, buffered: &buffered)
+            if record.action == .delete {
+                try record.versionedTree.purge(record, at: undo)
+            } else if record.oldIsSpilled {
+                try record.versionedTree.freeReplaced(record)
+            }
+            undo = record.previous
+            Fiber.yieldIfDue()
+        }
     }
 
     private func dropTrees(_ worker: WorkerPointer) throws(EngineError) {

@@ -2,7 +2,8 @@
 //
 //     writer  u64   bit 63: in doubt – bits 0..<62 are a TransactionID; else bits 0..<62 are a commit LSN (0: always)
 //                   bit 62: tombstone – this version says "there is no row"; the row bytes behind it stay for undo
-//     undo    u64   address of the undo record that holds the version before this one, 0 if there was none
+//     undo    u64   address of the undo record that holds the version before this one, with its marks (UndoArea.swift); 0 if
+//                   there was none
 //
 // The newest version is always in place and older ones only in memory (Neumann, Mühlbauer, Kemper: Fast Serializable
 // Multi-Version Concurrency Control, SIGMOD 2015). `undo` is meaningless on a page read after a restart, and is never

@@ -65,10 +65,11 @@ extension VersionedTree {
     package func insert(_ run: RowRun, firstRowID: UInt64, _ transaction: Transaction) throws(EngineError) {
         precondition(isTable, "runs are for rowids")
         if transaction.slot == nil { try manager.start(transaction) }
-        try transaction.requireUndoRoom()
+        transaction.oldRow = .none
         var done = 0
         var offset = 0
         while done < run.count {
+            try transaction.requireUndoRoom()
             let (count, byteCount) = try insertPart(run.bytes(from: offset), firstRowID + UInt64(done), transaction)
             done += count
             offset += byteCount
@@ -118,7 +119,7 @@ extension VersionedTree {
         leaf.insertRun(
             into: &record, at: slot, firstKey: firstRowID, count: count,
             shared: (
-                (RowHeader.inDoubt | transaction.id.rawValue).littleEndian, undo.address.littleEndian
+                (RowHeader.inDoubt | transaction.id.rawValue).littleEndian, transaction.newestUndo.littleEndian
             ), rows)
         let (start, end) = log.append(&record)
         undo.setLog(start: start.rawValue)
@@ -136,7 +137,8 @@ extension VersionedTree {
             oldWriter: 0, oldUndo: 0, previous: transaction.newestUndo, logPrevious: transaction.lastLSN.rawValue,
             tree: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()), command: transaction.view.command,
             action: .insertRun, flags: 0, key: key, oldRow: length)
-        transaction.newestUndo = record.address
+        transaction.newestUndo =
+            UInt64(UInt(bitPattern: memory)) | transaction.holding.marks(memory) | UndoAddress.first
         return record
     }
 

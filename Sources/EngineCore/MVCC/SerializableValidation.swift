@@ -152,10 +152,11 @@ final class SerializableValidation: @unchecked Sendable {
         mutex.lock()
         defer { mutex.unlock() }
         prune(transaction.manager)
+        var copy = UndoCopy()
         for index in first..<committed.count where committed[index].end > transaction.firstSnapshot {
             var undo = committed[index].newestUndo
             while undo != 0 {
-                let record = UndoRecord(undo)
+                let record = try transaction.manager.undoArea.record(undo, &copy)
                 if transaction.predicates.contains(record) { throw Self.failure }
                 undo = record.previous
             }

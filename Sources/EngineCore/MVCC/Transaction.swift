@@ -79,8 +79,11 @@ package final class Transaction: @unchecked Sendable {
 
     /// The row that made a write answer `.changed` or `.duplicate`.
     package var found = RowCopy()
-    /// The row as it was before the last `.done` update or delete; valid until the next write.
-    package internal(set) var oldRow = SeenVersion(row: UnsafeRawBufferPointer(start: nil, count: 0), isSpilled: false)
+    /// The row as it was before the last `.done` update or delete; valid until the next change of a row.
+    package internal(set) var oldRow = SeenVersion.none
+    /// What was found out about an undo record that is not in memory, for a decision under a latch; 0: nothing. Not kept beyond
+    /// the statement, whose snapshot keeps the record.
+    var answered: (undo: UInt64, answer: UInt32) = (0, 0)
 
     /// How long one lock wait may last; zero: for ever. 55P03 after that.
     package var lockTimeout = Nanoseconds(0)
@@ -89,7 +92,7 @@ package final class Transaction: @unchecked Sendable {
         self.manager = manager
         self.worker = worker
         self.index = index
-        view = ReadView(snapshot: 0, owner: 0, command: 0, slots: manager.slots)
+        view = ReadView(snapshot: 0, owner: 0, command: 0, of: manager)
         snapshotNode = .allocate(capacity: 1)
         snapshotNode.initialize(to: SnapshotNode())
         active = .allocate(capacity: 1)
@@ -129,11 +132,12 @@ package final class Transaction: @unchecked Sendable {
     /// True once something was written: the transaction has an id.
     package var hasWritten: Bool { slot != nil }
 
-    /// Before a change. 53100 if the transaction has begun so long ago, and written so much, that the disk has no room for
-    /// what more it would have to undo; it can still end.
+    /// Before a change, where no latch is held. 53100 if the transaction has begun so long ago, and written so much, that the
+    /// disk has no room for what more it would have to undo; it can still end. 53200, 53100 and 58030 of `makeUndoRoom`.
     @inline(__always)
     func requireUndoRoom() throws(EngineError) {
         if manager.log.refusedLSN.rawValue > active.pointee.firstLSN && slot != nil { throw Log.noRoomForUndo }
+        if holding.needsSegment { try manager.makeUndoRoom(self) }
     }
 
     /// Begins a statement: own changes so far become visible to it, and at READ COMMITTED it gets a new snapshot. The
@@ -143,6 +147,7 @@ package final class Transaction: @unchecked Sendable {
         assert(state == .active, "statements run in an active transaction")
         view.command &+= 1
         view.owner = id.rawValue
+        answered.undo = 0
         if isolation == .readCommitted {
             worker.pointee.snapshots.release(snapshotNode)
             takeSnapshot()
@@ -172,6 +177,7 @@ package final class Transaction: @unchecked Sendable {
     package func commit(whenVisible: (() -> Void)? = nil) throws(EngineError) {
         assert(state == .active)
         if slot != nil {
+            if holding.firstInMemory != 0 { manager.moveRest(self) }
             try manager.commit(self)
         } else {
             runTreeActions(.atCommit, end: manager.log.durableLSN.rawValue)
@@ -190,6 +196,14 @@ package final class Transaction: @unchecked Sendable {
 
     func markEnding() { state = .ending }
 
+    /// What was found out about the record, once.
+    @inline(__always)
+    func takeAnswer(about undo: UInt64) -> UInt32? {
+        if answered.undo != undo { return nil }
+        answered.undo = 0
+        return answered.answer
+    }
+
     private func finish() {
         manager.locks.releaseAll(self)
         if isolation == .serializable { manager.serializable.forget(self) }
@@ -200,6 +214,7 @@ package final class Transaction: @unchecked Sendable {
         slot = nil
         ending = nil
         holding = UndoHolding()
+        oldRow = .none
         newestUndo = 0
         lastLSN = .zero
         needsPurge = false
@@ -210,7 +225,7 @@ package final class Transaction: @unchecked Sendable {
     /// Sees what is committed now and everything of its own. A snapshot must be registered.
     package var newestView: ReadView {
         ReadView(
-            snapshot: manager.log.durableLSN.rawValue, owner: id.rawValue, command: UInt32.max, slots: manager.slots)
+            snapshot: manager.log.durableLSN.rawValue, owner: id.rawValue, command: UInt32.max, of: manager)
     }
 
     // MARK: Savepoints

@@ -17,7 +17,7 @@ import WALEngine
 
 package final class TransactionManager: @unchecked Sendable {
     package struct Options {
-        /// Bytes of undo memory over all workers.
+        /// Bytes of undo memory over all workers. Long transactions move theirs to temporary space when half of it is used.
         package var undoByteLimit = 256 << 20
         package var sessionLimit = 1024
         /// Entries and holds of the lock table.
@@ -28,7 +28,7 @@ package final class TransactionManager: @unchecked Sendable {
     package let scheduler: Scheduler
     package let log: Log
     package let slots: TransactionSlots
-    package let undoBudget: UndoBudget
+    package let undoArea: UndoArea
     let bootCount: UInt64
     let workers: WorkerPointer
     let workerCount: Int
@@ -48,14 +48,17 @@ package final class TransactionManager: @unchecked Sendable {
         self.log = log
         self.bootCount = bootCount
         slots = try TransactionSlots(platform: scheduler.platform)
-        undoBudget = UndoBudget(limit: options.undoByteLimit)
         workerCount = scheduler.workerCount
+        undoArea = try UndoArea(
+            platform: scheduler.platform, workerCount: workerCount, byteLimit: options.undoByteLimit)
         workers = .allocate(capacity: workerCount)
         for core in 0..<workerCount {
-            (workers + core).initialize(to: TransactionWorker(core: core, budget: undoBudget))
+            (workers + core).initialize(to: TransactionWorker(core: core, area: undoArea, workerCount: workerCount))
         }
         locks = LockManager(manager: self, sessionCapacity: options.sessionLimit, lockLimit: options.lockLimit)
     }
+
+    package var undoBudget: UndoBudget { undoArea.budget }
 
     /// A session's transaction object, on the calling fiber's worker. `close` it at the session's end. 53300.
     package func makeTransaction() throws(EngineError) -> Transaction {
@@ -191,6 +194,7 @@ package final class TransactionManager: @unchecked Sendable {
     func rollback(_ transaction: Transaction) throws(EngineError) {
         transaction.markEnding()
         try undo(transaction, downTo: 0)
+        moveRest(transaction)
         try log.ensureRoom(LogRecordLayout.byteCount(undo: 0, operationCount: 0, operationByteCount: 0), for: .system)
         var builder = log.makeRecord(.abort, transactionID: transaction.id.rawValue, previousLSN: transaction.lastLSN)
         let end = log.append(&builder).end.rawValue
@@ -201,8 +205,10 @@ package final class TransactionManager: @unchecked Sendable {
     /// Applies undo, newest first, until `oldest` is the newest record left. The transaction's next record leads past what
     /// was undone, so that nobody who follows its records ever meets a compensation record.
     func undo(_ transaction: Transaction, downTo oldest: UInt64) throws(EngineError) {
+        var buffered: SegmentIndex = 0
         while transaction.newestUndo != oldest {
-            let record = UndoRecord(transaction.newestUndo)
+            let record = try ownRecord(
+                transaction.newestUndo, buffer: transaction.holding.buffer, buffered: &buffered)
             try log.ensureRoom(0, for: .rollback)
             _ = try record.versionedTree.undo(record, transaction)
             transaction.lastLSN = LSN(record.logPrevious)
@@ -214,6 +220,7 @@ package final class TransactionManager: @unchecked Sendable {
     /// Queues the transaction for retirement at its end LSN.
     private func leave(_ transaction: Transaction, end: UInt64) -> EndingPointer {
         let ending = transaction.ending.unsafelyUnwrapped
+        transaction.worker.pointee.undo.giveBackBuffer(&transaction.holding)
         ending.pointee.endLSN = end
         ending.pointee.needsPurge = transaction.needsPurge
         ending.pointee.newestUndo = transaction.newestUndo

@@ -14,8 +14,10 @@
 //     60  reserved   u32
 //     64  key, then old row
 //
-// Written once under the leaf's latch before the row header points to it, and never changed.
+// Written once under the leaf's latch before the row header points to it, and never changed. Addresses of records carry marks
+// (UndoArea.swift).
 
+import BTree
 import Platform
 
 package enum UndoAction: UInt8 {
@@ -34,17 +36,18 @@ package struct UndoRecord: BitwiseCopyable {
     @usableFromInline let base: UnsafeMutableRawPointer
 
     package static let headerByteCount = 64
+    /// Of the longest one: longer rows are spilled.
+    static let maxByteCount = roundUp(headerByteCount + TreePage.maxKeyByteCount + pageSize / 4, 16)
     /// Flags: the change is one that FOR KEY SHARE conflicts with (a delete, or an update of a key column).
     package static let changesKey: UInt8 = 1
     /// The old row is the stub of a spilled one, whose chain this record owns: freed when the transaction retires.
     package static let oldIsSpilled: UInt8 = 2
 
     @inline(__always) package init(_ address: UInt64) {
-        base = UnsafeMutableRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped
+        base = UnsafeMutableRawPointer(bitPattern: UInt(address & UndoAddress.mask)).unsafelyUnwrapped
     }
-    @inline(__always) init(at base: UnsafeMutableRawPointer) { self.base = base }
+    @usableFromInline @inline(__always) init(at base: UnsafeMutableRawPointer) { self.base = base }
 
-    @inline(__always) package var address: UInt64 { UInt64(UInt(bitPattern: base)) }
     @inline(__always) package var oldWriter: UInt64 { base.load(as: UInt64.self) }
     @inline(__always) package var oldUndo: UInt64 { base.load(fromByteOffset: 8, as: UInt64.self) }
     @inline(__always) package var previous: UInt64 { base.load(fromByteOffset: 16, as: UInt64.self) }
@@ -73,6 +76,8 @@ package struct UndoRecord: BitwiseCopyable {
     var versionedTree: VersionedTree {
         Unmanaged<VersionedTree>.fromOpaque(UnsafeRawPointer(bitPattern: tree).unsafelyUnwrapped).takeUnretainedValue()
     }
+
+    var byteCount: Int { Self.byteCount(keyLength: keyLength, oldLength: oldLength) }
 
     /// Bytes of a record.
     @inline(__always) static func byteCount(keyLength: Int, oldLength: Int) -> Int {

@@ -124,7 +124,7 @@ package final class VersionedTree: @unchecked Sendable {
 
     @inline(__always)
     private func resolve(isSpilled: Bool, _ view: ReadView, _ copy: inout RowCopy) throws(EngineError) -> Bool {
-        guard let found = view.version(copy.payload.bytes, isSpilled: isSpilled) else { return false }
+        guard let found = try view.version(copy.payload.bytes, isSpilled: isSpilled, &copy.older) else { return false }
         copy.row = found.row
         if found.isSpilled { try readSpilled(found, &copy) }
         return true
@@ -160,6 +160,8 @@ package final class VersionedTree: @unchecked Sendable {
 /// long as the view that found it and until the copy's next use.
 package struct RowCopy: ~Copyable {
     package var payload = PayloadBuffer()
+    /// For `ReadView.version`.
+    package var older = UndoCopy()
     package internal(set) var row = UnsafeRawBufferPointer(start: nil, count: 0)
     /// Which version a writer found.
     package private(set) var version = RowVersion.none

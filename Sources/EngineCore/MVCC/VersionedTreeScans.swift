@@ -17,7 +17,9 @@ extension VersionedTree {
         cursor.setUpperBound(upper.count == 0 ? nil : TreeKey(upper), inclusive: false)
         try cursor.seek(TreeKey(lower))
         while try cursor.next() {
-            guard let found = view.version(cursor.payload, isSpilled: cursor.isSpilled) else { continue }
+            guard let found = try view.version(cursor.payload, isSpilled: cursor.isSpilled, &copy.older) else {
+                continue
+            }
             try body(cursor.key, found.isSpilled ? try readSpilled(found, into: &copy) : found.row)
         }
     }
@@ -26,9 +28,10 @@ extension VersionedTree {
     package func count(_ view: ReadView) throws(EngineError) -> Int {
         var cursor = Cursor(tree)
         try cursor.seekFirst()
+        var older = UndoCopy()
         var count = 0
         while try cursor.next() {
-            if view.version(cursor.payload, isSpilled: cursor.isSpilled) != nil { count += 1 }
+            if try view.version(cursor.payload, isSpilled: cursor.isSpilled, &older) != nil { count += 1 }
         }
         return count
     }

@@ -148,9 +148,9 @@ extension VersionedTree {
 
     /// Removes the tombstone that this undo record's change left, if it is still the newest version. Every snapshot is past
     /// the change, and the record is not yet freed, so its address names the version.
-    func purge(_ record: UndoRecord) throws(EngineError) {
+    func purge(_ record: UndoRecord, at address: UInt64) throws(EngineError) {
         if isDropped { return }
-        try removeTombstone(record.key) { _, undo in undo == record.address }
+        try removeTombstone(record.key) { _, undo in undo == address }
     }
 
     /// Removes the tombstone at `key` if every snapshot sees it: those that a crash or a rollback left behind. True if it did.

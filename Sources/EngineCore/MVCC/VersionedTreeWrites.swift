@@ -72,6 +72,7 @@ extension VersionedTree {
         _ policy: LockWaitPolicy = .wait
     ) throws(EngineError) -> InsertResult {
         if transaction.slot == nil { try manager.start(transaction) }
+        if isTable { transaction.oldRow = .none }
         try transaction.requireUndoRoom()
         if key.count > TreePage.maxKeyByteCount {
             throw EngineError(
@@ -148,6 +149,7 @@ extension VersionedTree {
         _ key: UnsafeRawBufferPointer, _ payload: UnsafeMutableRawBufferPointer, _ transaction: Transaction,
         changesKey: Bool, expected: RowVersion = .none, _ policy: LockWaitPolicy = .wait
     ) throws(EngineError) -> WriteResult {
+        if isTable { transaction.oldRow = .none }
         try transaction.requireUndoRoom()
         if !BTree.mustSpill(keyByteCount: key.count, payloadByteCount: payload.count) {
             return try update(
@@ -204,6 +206,10 @@ extension VersionedTree {
                 transaction.oldRow = SeenVersion(row: record.oldRow, isSpilled: record.oldIsSpilled)
                 return .done
             case .answer(let result): return result
+            case .ask(let question):
+                leaf.release()
+                marked = .none
+                try find(question, transaction)
             case .wait(let cause):
                 leaf.release()
                 if policy != .wait { return .wouldWait }
@@ -218,6 +224,7 @@ extension VersionedTree {
         _ key: UnsafeRawBufferPointer, _ transaction: Transaction, keepsRow: Bool = false,
         expected: RowVersion = .none, _ policy: LockWaitPolicy = .wait
     ) throws(EngineError) -> WriteResult {
+        if isTable { transaction.oldRow = .none }
         try transaction.requireUndoRoom()
         while true {
             let leaf = try tree.withLeaf(
@@ -236,6 +243,9 @@ extension VersionedTree {
                 try mark(leaf, slot, key, old, state, transaction)
                 return .done
             case .answer(let result): return result
+            case .ask(let question):
+                leaf.release()
+                try find(question, transaction)
             case .wait(let cause):
                 leaf.release()
                 if policy != .wait { return .wouldWait }
@@ -261,6 +271,9 @@ extension VersionedTree {
                 if policy != .wait { return .wouldWait }
                 try wait(.lock, key, transaction, mode)
             case .answer(let result): return result
+            case .ask(let question):
+                leaf.release()
+                try find(question, transaction)
             case .wait(let cause):
                 leaf.release()
                 if policy != .wait { return .wouldWait }
@@ -280,6 +293,26 @@ extension VersionedTree {
         case go(VersionState)
         case answer(WriteResult)
         case wait(WaitCause)
+        case ask(UndoQuestion)
+    }
+
+    /// What a decision wants to know of an undo record that has been moved out.
+    private struct UndoQuestion {
+        let undo: UInt64
+        /// Does this transaction, which wrote it, change the row's key? Nil: which command of ours was it?
+        let writer: UInt64?
+    }
+
+    /// Reads what a decision needs; the latch has been let go. 58030, XX001.
+    private func find(_ question: UndoQuestion, _ transaction: Transaction) throws(EngineError) {
+        let area = manager.undoArea
+        let answer: UInt32
+        if let writer = question.writer {
+            answer = try area.changesKey(question.undo, by: writer) ? 1 : 0
+        } else {
+            answer = try area.command(question.undo)
+        }
+        transaction.answered = (question.undo, answer)
     }
 
     @inline(__always) static func rowID(_ key: UnsafeRawBufferPointer) -> UInt64 {
@@ -297,11 +330,25 @@ extension VersionedTree {
         let state = state(writer, transaction)
         switch state {
         case .inDoubt(let id):
-            if mode == .keyShare && !Self.changesKey(undo, id) { break }
+            if mode == .keyShare {
+                let changesKey = transaction.takeAnswer(about: undo).map { $0 != 0 }
+                guard let changesKey = changesKey ?? manager.undoArea.changesKeyInMemory(undo, by: id) else {
+                    return .ask(UndoQuestion(undo: undo, writer: id))
+                }
+                if !changesKey { break }
+            }
             return .wait(.transaction(id))
         case .own:
-            if undo != 0 && UndoRecord(undo).command >= transaction.view.command {
-                return changesRow ? .answer(.changedByCommand) : .answer(RowHeader.isTombstone(writer) ? .gone : .done)
+            if undo != 0 {
+                let current = transaction.view.command
+                let answer = transaction.takeAnswer(about: undo)
+                guard let command = answer ?? manager.undoArea.commandInMemory(undo, against: current) else {
+                    return .ask(UndoQuestion(undo: undo, writer: nil))
+                }
+                if command >= current {
+                    return changesRow
+                        ? .answer(.changedByCommand) : .answer(RowHeader.isTombstone(writer) ? .gone : .done)
+                }
             }
             if RowHeader.isTombstone(writer) { return .answer(.gone) }
         case .committed(let commit):
@@ -316,18 +363,6 @@ extension VersionedTree {
             return .wait(.lock)
         }
         return .go(state)
-    }
-
-    /// True if a change of the row's key is among those of the transaction in doubt.
-    private static func changesKey(_ newest: UInt64, _ id: UInt64) -> Bool {
-        var undo = newest
-        while undo != 0 {
-            let record = UndoRecord(undo)
-            if record.changesKey || record.action == .insert || record.action == .insertRun { return true }
-            if record.oldWriter & ~RowHeader.tombstone != id | RowHeader.inDoubt { return false }
-            undo = record.oldUndo
-        }
-        return false
     }
 
     /// Cases E and H.
@@ -392,7 +427,7 @@ extension VersionedTree {
         let undo = try keep(action, key, before, transaction, changesKey: changesKey)
         if before.isSpilled { transaction.needsPurge = true }
         let base = payload.baseAddress.unsafelyUnwrapped
-        RowHeader.store(base, writer: RowHeader.inDoubt | transaction.id.rawValue, undo: undo.address)
+        RowHeader.store(base, writer: RowHeader.inDoubt | transaction.id.rawValue, undo: transaction.newestUndo)
         var record = log.makeRecord(
             .update, transactionID: transaction.id.rawValue, previousLSN: transaction.lastLSN)
         LogUndo.append(
@@ -429,7 +464,7 @@ extension VersionedTree {
             to: &record, tree, .delete, oldWriter: writer, key: key, oldRow: Self.nothing, isSpilled: false)
         leaf.patch(
             into: &record, at: slot,
-            (RowHeader.inDoubt | RowHeader.tombstone | transaction.id.rawValue, undo.address))
+            (RowHeader.inDoubt | RowHeader.tombstone | transaction.id.rawValue, transaction.newestUndo))
         let (start, end) = log.append(&record)
         undo.setLog(start: start.rawValue)
         transaction.lastLSN = start
@@ -451,7 +486,9 @@ extension VersionedTree {
             logPrevious: transaction.lastLSN.rawValue,
             tree: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()),
             command: transaction.view.command, action: action, flags: flags, key: key, oldRow: before.row)
-        transaction.newestUndo = record.address
+        transaction.newestUndo =
+            UInt64(UInt(bitPattern: memory)) | transaction.holding.marks(memory)
+            | (action == .insert ? UndoAddress.first : 0)
         transaction.changeCount += 1
         return record
     }

@@ -56,9 +56,9 @@ package struct TransactionWorker: ~Copyable {
     var startedCount: UInt64 = 0
     let core: CoreIndex
 
-    init(core: CoreIndex, budget: UndoBudget) {
+    init(core: CoreIndex, area: UndoArea, workerCount: Int) {
         self.core = core
-        undo = UndoHeap(budget: budget)
+        undo = UndoHeap(area: area, workerCount: workerCount)
     }
 
     // The list of writing transactions. `firstLSN` is the insert LSN read before the id is given out, with no fiber

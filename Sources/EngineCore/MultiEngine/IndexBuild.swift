@@ -86,7 +86,7 @@ extension TableStore {
                 throw EngineError(.queryCanceled, "canceling statement due to user request")
             }
             let payload = cursor.payload
-            guard let found = view.version(payload, isSpilled: cursor.isSpilled) else { continue }
+            guard let found = try view.version(payload, isSpilled: cursor.isSpilled, &copy.older) else { continue }
             let bytes = found.isSpilled ? try rows.versions.readSpilled(found, into: &copy) : found.row
             codec.borrow(bytes, into: row)
             try evaluator?.compute(row)
@@ -125,7 +125,7 @@ extension TableStore {
         var copy = RowCopy()
         let row = makeRow()
         var view = ReadView(
-            snapshot: UInt64.max >> 2, owner: 0, command: UInt32.max, slots: engine.transactions.slots)
+            snapshot: UInt64.max >> 2, owner: 0, command: UInt32.max, of: engine.transactions)
         view.snapshot = engine.log.insertLSN.rawValue
         if try read(rowID, view, into: &copy) {
             codec.borrow(copy.row, into: row)

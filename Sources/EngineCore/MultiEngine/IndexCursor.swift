@@ -32,7 +32,7 @@ package final class IndexCursor: @unchecked Sendable {
         tree = table.indexes[index].versions
         stored = table.definition.indexes[index]
         cursor = Cursor(tree.tree)
-        view = ReadView(snapshot: 0, owner: 0, command: 0, slots: table.engine.transactions.slots)
+        view = ReadView(snapshot: 0, owner: 0, command: 0, of: table.engine.transactions)
         decoder = KeyDecoder(stored)
     }
 
@@ -88,7 +88,7 @@ package final class IndexCursor: @unchecked Sendable {
                 isOpen = false
                 return nil
             }
-            guard let entry = view.version(cursor.payload, isSpilled: false)?.row else { continue }
+            guard let entry = try view.version(cursor.payload, isSpilled: false, &copy.older)?.row else { continue }
             if entry.count == KeyCodec.rowIDByteCount {
                 return entry.baseAddress.unsafelyUnwrapped.big(0, as: UInt64.self)
             }

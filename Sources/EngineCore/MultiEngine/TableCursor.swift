@@ -20,7 +20,7 @@ package final class TableCursor: @unchecked Sendable {
     package init(_ table: TableStore) {
         self.table = table
         cursor = Cursor(table.rows.versions.tree)
-        view = ReadView(snapshot: 0, owner: 0, command: 0, slots: table.engine.transactions.slots)
+        view = ReadView(snapshot: 0, owner: 0, command: 0, of: table.engine.transactions)
     }
 
     /// What each batch fills: `positions` are column positions or `ScanPosition.rowID` (an int64 vector).
@@ -74,7 +74,7 @@ package final class TableCursor: @unchecked Sendable {
 
     @inline(__always)
     private func visibleRow() throws(EngineError) -> UnsafeRawBufferPointer? {
-        guard let found = view.version(cursor.payload, isSpilled: cursor.isSpilled) else { return nil }
+        guard let found = try view.version(cursor.payload, isSpilled: cursor.isSpilled, &copy.older) else { return nil }
         if !found.isSpilled { return found.row }
         return try table.rows.versions.readSpilled(found, into: &copy)
     }

@@ -63,7 +63,9 @@ extension TableStore {
             }
         }
         while try cursor.next() {
-            guard let found = view.version(cursor.payload, isSpilled: cursor.isSpilled) else { continue }
+            guard let found = try view.version(cursor.payload, isSpilled: cursor.isSpilled, &copy.older) else {
+                continue
+            }
             codec.borrow(
                 found.isSpilled ? try rows.versions.readSpilled(found, into: &copy) : found.row, into: row)
             try body(cursor.key.baseAddress.unsafelyUnwrapped.big(0, as: UInt64.self), row)

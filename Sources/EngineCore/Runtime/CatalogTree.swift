@@ -42,7 +42,9 @@ final class CatalogTree: CatalogStorage {
         while try cursor.next() {
             let key = [UInt8](cursor.key)
             guard key.starts(with: prefix) else { return }
-            guard let found = view.version(cursor.payload, isSpilled: cursor.isSpilled) else { continue }
+            guard let found = try view.version(cursor.payload, isSpilled: cursor.isSpilled, &copy.older) else {
+                continue
+            }
             let value = found.isSpilled ? [UInt8](try tree.readSpilled(found, into: &copy)) : [UInt8](found.row)
             try body(key, value)
         }

@@ -83,6 +83,7 @@ extension Engine {
         let checkpointer = Checkpointer(
             log: log, pool: pool, superblock: superblocks, transactions: transactions, allocator: allocator)
         try checkpointer.start()
+        transactions.undoArea.temporary = storage.temporary
         storage.temporary.advanceRedo = { [unowned(unsafe) checkpointer] () throws(EngineError) in
             try checkpointer.checkpoint(keeping: 0)
         }
