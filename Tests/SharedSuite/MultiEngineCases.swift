@@ -26,9 +26,6 @@ func multiEngineCases() -> [SuiteCase] {
         SuiteCase("tables: READ COMMITTED updates re-evaluate the newest row") { context throws(EngineError) in
             try withTable(context, reevaluation)
         },
-        SuiteCase("tables: an index built later answers as one that was there before") { context throws(EngineError) in
-            try withTable(context, indexBuild)
-        },
         SuiteCase("tables: random changes keep indexes and table together and agree with a model") {
             context throws(EngineError) in try withTable(context, randomTable)
         },
@@ -171,7 +168,7 @@ final class TableRig {
     }
 }
 
-private func withTable(_ context: SuiteContext, _ body: (SuiteContext, TableRig) throws(EngineError) -> Void)
+func withTable(_ context: SuiteContext, _ body: (SuiteContext, TableRig) throws(EngineError) -> Void)
     throws(EngineError)
 {
     let rig = try TableRig(context)
@@ -435,60 +432,6 @@ private func reevaluation(_ context: SuiteContext, _ rig: TableRig) throws(Engin
     context.expect(try rig.writer.update(id, rig.row(1, "x", 1), t) == .gone, "gone meanwhile")
     try t.commit()
     rig.rig.manager.close(other)
-}
-
-private func indexBuild(_ context: SuiteContext, _ rig: TableRig) throws(EngineError) {
-    let t = rig.transaction
-    t.begin()
-    for a in 0..<3000 as Range<Int32> { _ = try rig.insert(a, "b\(a % 7)", Int64(a)) }
-    try t.commit()
-    let old = try rig.rig.manager.makeTransaction()
-    old.begin(.repeatableRead)
-    old.beginStatement()
-    t.begin()
-    for a in 0..<3000 as Range<Int32> where a % 3 == 0 {
-        guard let row = try rig.find(a) else { return context.fail("row \(a)") }
-        t.beginStatement()
-        if a % 2 == 0 {
-            _ = try rig.writer.delete(row.id, t)
-        } else {
-            _ = try rig.writer.update(row.id, rig.row(a, "new", Int64(a) + 10_000), t)
-        }
-    }
-    var definition = rig.table.definition
-    let tree = try rig.engine.createTree(t, isTable: false)
-    let unique = try rig.engine.createTree(t, isTable: false)
-    definition.indexes[1] = TableRig.index(1, tree.versions.id, tree.versions.tree.root)
-    definition.indexes[2] = TableRig.index(2, unique.versions.id, unique.versions.tree.root)
-    let table = TableStore(rig.engine, definition)
-    t.beginStatement()
-    try table.buildIndex(1, t)
-    try table.buildIndex(2, t)
-    t.beginStatement()
-    context.expectEqual(try table.check(t.view) { context.fail($0) }, 0, "differences in the builder's view")
-    try t.commit()
-    t.begin()
-    t.beginStatement()
-    context.expectEqual(try table.check(t.view) { context.fail($0) }, 0, "differences after the commit")
-    let cursor = IndexCursor(table, index: 1)
-    let bounds = IndexBounds()
-    context.expectError(.serializationFailure) { () throws(EngineError) in try cursor.open(old.view, bounds) }
-    // A unique index cannot be built over duplicates.
-    _ = try rig.insert(50_000, "dup", nil)
-    let third = try rig.engine.createTree(t, isTable: false)
-    definition.indexes[2] = TableRig.index(0, third.versions.id, third.versions.tree.root)
-    definition.indexes[2].columns = [StoredIndexColumn(position: 1, type: SQLType(.text))]
-    let wrong = TableStore(rig.engine, definition)
-    do throws(EngineError) {
-        t.beginStatement()
-        try wrong.buildIndex(2, t)
-        context.fail("built over duplicates")
-    } catch {
-        context.expect(error.state == .uniqueViolation, error.message)
-    }
-    try t.rollback()
-    try old.rollback()
-    rig.rig.manager.close(old)
 }
 
 private func randomTable(_ context: SuiteContext, _ rig: TableRig) throws(EngineError) {

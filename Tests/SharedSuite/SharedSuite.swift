@@ -28,6 +28,7 @@ package func allCases() -> [SuiteCase] {
     cases += isolationCases()
     cases += lockCases()
     cases += multiEngineCases()
+    cases += indexBuildCases()
     cases += recoveryCases()
     cases += logOverflowCases()
     cases += rowRunCases()

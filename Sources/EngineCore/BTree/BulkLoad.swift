@@ -1,4 +1,4 @@
-// Fills an empty tree from entries in key order: index builds, and COPY into a new table. Pages are written once, full to
+// Fills an empty tree from entries in key order, for index builds. Pages are written once, full to
 // 90 %, in sequence on the device, each as an image in a record of its own; the root comes last and makes them a tree.
 //
 // Until then they belong to the tree only in the free-space map. So the tree must be one that is dropped if the load does
@@ -77,7 +77,7 @@ package final class BulkLoader {
         while !entries.isEmpty
             && (leafByteCount(adding: size, upTo: key) > Self.fillLimit || isMemoryFull(key, payload))
         {
-            try flushLeaf(before: key)
+            try flushLeaf(entries.count, before: key)
         }
         entries.append(
             Entry(
@@ -112,9 +112,10 @@ package final class BulkLoader {
         return entryByteCount + size - (entries.count + 1) * prefixLength + lowerByteCount + key.count
     }
 
-    /// Writes a leaf of as many entries as fit below a separator that is not after `next`. The rest stays.
-    private func flushLeaf(before next: TreeKey) throws(EngineError) {
-        var count = entries.count
+    /// Writes a leaf of the first `limit` entries, or as many of them as fit below a separator that is not after `next`, which
+    /// follows all entries. The rest stays.
+    private func flushLeaf(_ limit: Int, before next: TreeKey) throws(EngineError) {
+        var count = limit
         var separator = self.separator(count, next)
         while !fits(count, separator) {
             // The separator has a shorter prefix in common with the lower fence than the keys have.
@@ -134,10 +135,15 @@ package final class BulkLoader {
         return TreeKey(base: right.base, count: min(right.count, key(count - 1).commonPrefixLength(right) + 1))
     }
 
-    private func fits(_ count: Int, _ upper: TreeKey) -> Bool {
+    /// Whether a leaf has room for the first `count` entries. One always fits.
+    private func fits(_ count: Int, _ upper: TreeKey?) -> Bool {
         if count == 1 { return true }
-        var total = lowerByteCount + upper.count
-        let prefixLength = lowerFence.commonPrefixLength(upper)
+        var total = lowerByteCount
+        var prefixLength = 0
+        if let upper {
+            total += upper.count
+            prefixLength = lowerFence.commonPrefixLength(upper)
+        }
         for index in 0..<count {
             total +=
                 TreePage.slotByteCount + Int(entries[index].keyByteCount) - prefixLength
@@ -243,6 +249,8 @@ package final class BulkLoader {
 
     /// Writes what is left and makes the pages a tree.
     package func finish() throws(EngineError) {
+        // The last leaf has no upper fence, and so no prefix that its entries could do without.
+        while !fits(entries.count, nil) { try flushLeaf(entries.count / 2, before: key(entries.count - 1)) }
         if levels.isEmpty {
             try tree.writeRoot { root in formLeaf(root, tree.root, entries.count, upper: nil) }
         } else {

@@ -4,7 +4,8 @@
 // order is the log's; between pages there is none to keep, because every operation touches one page. A page whose LSN is
 // at or past the record's end has the change already, so repeating redo after another crash does no harm.
 //
-// Pages that a batch needs are asked for when the batch arrives, while earlier batches are being applied.
+// Pages that a batch needs are asked for when the batch arrives, while earlier batches are being applied: once for the batches
+// at hand, and not if one of these begins the page anew, for then the device may hold anything.
 
 import BTree
 import BufferPool
@@ -73,7 +74,7 @@ final class Redo: @unchecked Sendable {
 
     /// Neighbouring pages to different workers (Fibonacci hashing).
     @inline(__always) private static func spread(_ page: PageID) -> UInt64 {
-        page.rawValue &* 0x9e37_79b9_7f4a_7c15 >> 40
+        (page.rawValue &* 0x9e37_79b9_7f4a_7c15) >> 40
     }
 
     /// Sends what is left and parks until every worker is done.
@@ -90,12 +91,13 @@ final class Redo: @unchecked Sendable {
 
     private func apply(_ lane: RedoLane) {
         lane.attach()
+        let recent = RecentPages()
         var next = 0
         var prefetched = 0
         while lane.wait(for: next) {
             let sent = lane.sentCount
             while prefetched < sent {
-                prefetch(lane.batch(prefetched))
+                prefetch(lane.batch(prefetched), number: prefetched, recent)
                 prefetched += 1
             }
             if !hasFailed.load(ordering: .relaxed) {
@@ -118,22 +120,21 @@ final class Redo: @unchecked Sendable {
         hasFailed.store(true, ordering: .releasing)
     }
 
-    /// Asks for the batch's pages that are not in memory.
-    private func prefetch(_ batch: RedoBatch) {
+    /// Asks for the batch's pages that are not in memory and no batch at hand has named.
+    private func prefetch(_ batch: RedoBatch, number: Int, _ recent: RecentPages) {
         let view = pool.view
         withUnsafeTemporaryAllocation(of: PageID.self, capacity: 128) { pages in
             var count = 0
             var at = 0
-            var last = PageID.none
             while at < batch.byteCount && count < pages.count {
                 let group = RedoGroup(base: batch.base + at)
                 let page = group.page
-                if page != last && pool.layout.contains(page) && !BTreeRedo.initializes(group.firstOpcode) {
-                    last = page
-                    if !PageState.isResident(view.states[Int(page.rawValue)].load(ordering: .relaxed)) {
-                        pages[count] = page
-                        count += 1
-                    }
+                if pool.layout.contains(page) && recent.insert(page, batch: number)
+                    && !BTreeRedo.initializes(group.firstOpcode)
+                    && !PageState.isResident(view.states[Int(page.rawValue)].load(ordering: .relaxed))
+                {
+                    pages[count] = page
+                    count += 1
                 }
                 at += group.byteCount
             }
@@ -186,5 +187,30 @@ final class Redo: @unchecked Sendable {
         view.markDirty(page, recLSN: group.startLSN)
         view.unlatchExclusive(page)
         return true
+    }
+}
+
+/// Pages that the batches of a lane name, as far as a table without collisions remembers: what it forgets is asked for twice.
+private final class RecentPages {
+    private struct Entry: BitwiseCopyable {
+        var page: UInt64
+        var batch: Int
+    }
+    private let entries: UnsafeMutablePointer<Entry>
+    private static let bits = 13
+
+    init() {
+        entries = .allocate(capacity: 1 << Self.bits)
+        entries.initialize(repeating: Entry(page: 0, batch: -RedoLane.depth), count: 1 << Self.bits)
+    }
+
+    deinit { entries.deallocate() }
+
+    /// False if the page was named by this batch or by one that may still be at hand.
+    func insert(_ page: PageID, batch: Int) -> Bool {
+        let entry = entries + Int((page.rawValue &* 0x9e37_79b9_7f4a_7c15) >> UInt64(64 - Self.bits))
+        let isKnown = entry.pointee.page == page.rawValue && entry.pointee.batch > batch - RedoLane.depth
+        entry.pointee = Entry(page: page.rawValue, batch: batch)
+        return !isKnown
     }
 }

@@ -36,24 +36,6 @@ extension VersionedTree {
         return count
     }
 
-    /// For building an index that nobody uses yet: inserts an entry visible to whom `writer` is, in a system record. `row` is
-    /// a rowid or nothing. False if there is an entry with that key.
-    package func insertBuilt(_ key: UnsafeRawBufferPointer, writer: UInt64, row: UInt64?) throws(EngineError) -> Bool {
-        var payload = (writer.littleEndian, UInt64(0), (row ?? 0).bigEndian)
-        let byteCount = RowHeader.byteCount + (row == nil ? 0 : 8)
-        var leaf = try tree.withLeaf(for: TreeKey(key), reserving: byteCount, logging: key.count + byteCount + 128)
-        let (slot, found) = leaf.find(TreeKey(key))
-        if found { return false }
-        var record = manager.log.makeRecord(.system)
-        withUnsafeBytes(of: &payload) { payload in
-            leaf.insert(
-                into: &record, at: slot, TreeKey(key), UnsafeRawBufferPointer(rebasing: payload[0..<byteCount]))
-        }
-        let (start, end) = manager.log.append(&record)
-        leaf.finish(start: start, end: end)
-        return true
-    }
-
     /// Removes all tombstones that every snapshot sees; how many. Their transactions' own purges may come first.
     package func purgeLeftovers() throws(EngineError) -> Int {
         var cursor = Cursor(tree)

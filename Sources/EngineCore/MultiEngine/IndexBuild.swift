@@ -4,72 +4,27 @@
 // and only newest versions are indexed. Each entry takes over its row's writer, so that it is visible to whom the row is.
 // Snapshots older than the build may see older versions, which the index does not have: they are refused (`VersionedTree.isUsable`).
 //
-// Entries are collected up to a memory limit, sorted, and inserted in order; a table with more goes in several runs. The
-// inserts are system records without undo: if the transaction does not commit, the whole tree is dropped.
+// Entries are sorted, in temporary space if they are many, and loaded into the empty tree a page at a time, each in a record
+// without undo: if the transaction does not commit, the whole tree is dropped.
 
 import BTree
 import Fibers
 import MVCC
 import Platform
 import SQLTypes
-import Synchronization
-import WALEngine
-
-/// Index entries: header and rowid in front, then the key.
-private struct EntryRun: ~Copyable {
-    struct Entry: BitwiseCopyable {
-        var offset: Int
-        var keyByteCount: Int32
-        var isRowIDInKey: Bool
-        var writer: UInt64
-        var rowID: UInt64
-    }
-    private let keys: UnsafeMutableRawPointer
-    private(set) var entries: [Entry] = []
-    private var used = 0
-    static let byteLimit = 32 << 20
-
-    init() { keys = .allocate(byteCount: Self.byteLimit, alignment: 16) }
-    deinit { keys.deallocate() }
-
-    var isFull: Bool { used + TreePage.maxKeyByteCount * 8 > Self.byteLimit || entries.count >= 1 << 20 }
-
-    /// False if the key is so long that no tree takes it.
-    mutating func append(_ key: UnsafeRawBufferPointer, isRowIDInKey: Bool, writer: UInt64, rowID: UInt64) -> Bool {
-        if used + key.count > Self.byteLimit { return false }
-        (keys + used).copyMemory(from: key.baseAddress.unsafelyUnwrapped, byteCount: key.count)
-        entries.append(
-            Entry(
-                offset: used, keyByteCount: Int32(key.count), isRowIDInKey: isRowIDInKey, writer: writer, rowID: rowID))
-        used += key.count
-        return true
-    }
-
-    func key(_ entry: Entry) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(start: keys + entry.offset, count: Int(entry.keyByteCount))
-    }
-
-    mutating func sort() {
-        let keys = UnsafeRawPointer(keys)
-        entries.sort { a, b in
-            TreeKey(base: keys + a.offset, count: Int(a.keyByteCount))
-                .compare(TreeKey(base: keys + b.offset, count: Int(b.keyByteCount))) < 0
-        }
-    }
-
-    mutating func removeAll() {
-        entries.removeAll(keepingCapacity: true)
-        used = 0
-    }
-}
 
 extension TableStore {
+    package static let indexBuildByteLimit = 32 << 20
+
     /// Fills the index at `position`, whose tree is empty and which nobody else uses yet. The caller holds a lock on the table
-    /// that keeps writers out. 23505 if it is unique and the rows are not; 57014.
-    package func buildIndex(_ position: Int, _ transaction: Transaction) throws(EngineError) {
+    /// that keeps writers out. 23505 if it is unique and the rows are not; 57014, 53100, 58030.
+    /// `memory` is what entries may take, in bytes, before they go to temporary space; references to them take less again.
+    package func buildIndex(
+        _ position: Int, _ transaction: Transaction, memory: Int = TableStore.indexBuildByteLimit
+    ) throws(EngineError) {
         let index = definition.indexes[position]
         let tree = indexes[position]
-        var run = EntryRun()
+        var sorter = EntrySorter(engine.temporary, byteLimit: memory)
         var key = ByteBuffer()
         var copy = RowCopy()
         let row = makeRow()
@@ -102,22 +57,41 @@ extension TableStore {
                 )
             }
             let writer = RowHeader.writer(payload.baseAddress.unsafelyUnwrapped)
-            _ = run.append(key.bytes, isRowIDInKey: isInKey, writer: writer, rowID: rowID)
-            if run.isFull { try flush(&run, tree.versions, index) }
-        }
-        try flush(&run, tree.versions, index)
-    }
-
-    private func flush(_ run: inout EntryRun, _ tree: VersionedTree, _ index: StoredIndex) throws(EngineError) {
-        run.sort()
-        for entry in run.entries {
-            let key = run.key(entry)
-            let isNew = try tree.insertBuilt(
-                key, writer: entry.writer, row: entry.isRowIDInKey ? nil : entry.rowID)
-            if !isNew { throw try duplicate(entry.rowID, index) }
+            try sorter.append(key.bytes, isRowIDInKey: isInKey, writer: writer, rowID: rowID)
             Fiber.yieldIfDue()
         }
-        run.removeAll()
+        try load(&sorter, tree.versions, index)
+    }
+
+    private func load(
+        _ sorter: inout EntrySorter, _ tree: VersionedTree, _ index: StoredIndex
+    ) throws(EngineError) {
+        let loader = BulkLoader(tree.tree)
+        let payload = UnsafeMutableRawBufferPointer.allocate(byteCount: RowHeader.byteCount + 8, alignment: 8)
+        let last = UnsafeMutableRawPointer.allocate(byteCount: TreePage.maxKeyByteCount, alignment: 8)
+        defer {
+            payload.deallocate()
+            last.deallocate()
+        }
+        var lastByteCount = -1
+        try sorter.forEachInOrder { (entry) throws(EngineError) in
+            let key = entry.key
+            if lastByteCount == key.count && TreeKey(base: last, count: lastByteCount).compare(key) == 0 {
+                throw try duplicate(entry.rowID, index)
+            }
+            last.copyMemory(from: key.base, byteCount: key.count)
+            lastByteCount = key.count
+            RowHeader.store(payload.baseAddress.unsafelyUnwrapped, writer: entry.writer, undo: 0)
+            var byteCount = RowHeader.byteCount
+            if !entry.isRowIDInKey {
+                payload.baseAddress.unsafelyUnwrapped.setBig(RowHeader.byteCount, entry.rowID)
+                byteCount += 8
+            }
+            try loader.append(key, UnsafeRawBufferPointer(rebasing: payload[0..<byteCount]))
+            if Fiber.isInterrupted { throw EngineError(.queryCanceled, "canceling statement due to user request") }
+            Fiber.yieldIfDue()
+        }
+        try loader.finish()
     }
 
     /// The error for a row whose key another row has, too.
