@@ -67,7 +67,9 @@ private func slackIsGivenBack(_ world: PoolWorld) throws(EngineError) {
     for region in 0..<12 where region != 1 {
         context.expectEqual(try world.value(region * size), UInt64(region) + 1, "a page of a split region")
     }
-    for index in size + 1..<2 * size { context.expectEqual(try world.value(index), UInt64(index), "a page on a large one") }
+    for index in size + 1..<2 * size {
+        context.expectEqual(try world.value(index), UInt64(index), "a page on a large one")
+    }
     context.expectEqual(try world.value(size), 2, "a page on a large one")
 }
 

@@ -23,7 +23,7 @@ extension PageAllocator {
     }
 
     /// The extent can be used by trees. Nothing durable says any more that it is the log's.
-    package func giveBackLogExtent(_ extent: Int) { 
+    package func giveBackLogExtent(_ extent: Int) {
         mutex.withLock { space.giveBackLent(extent, by: ExtentMapPage.logOwner) }
     }
 

@@ -12,6 +12,7 @@ import Fibers
 import MVCC
 import Platform
 import SQLTypes
+import WALEngine
 
 extension TableStore {
     package static let indexBuildByteLimit = 32 << 20

@@ -174,7 +174,9 @@ package protocol Platform: AnyObject {
 package let largePageByteCount = 2 << 20
 
 extension Platform {
-    package func preferLargePages(_ base: UnsafeMutableRawPointer, byteCount: Int, _ isPreferred: Bool) -> Bool { false }
+    package func preferLargePages(_ base: UnsafeMutableRawPointer, byteCount: Int, _ isPreferred: Bool) -> Bool {
+        false
+    }
     package func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int) {}
     package func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool { true }
     package func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool {
