@@ -14,8 +14,11 @@ func spillCases() -> [SuiteCase] {
         SuiteCase("spill: a sort of many runs merges them in passes", manyRuns),
         SuiteCase("spill: GROUP BY on the device has the groups that it has in memory", groupsAgree),
         SuiteCase("spill: DISTINCT, also in aggregates, on the device", distinctAgrees),
+        SuiteCase(
+            "spill: INTERSECT and EXCEPT on the device have the rows that they have in memory", setOperationsAgree),
         SuiteCase("spill: every kind of join on the device has the rows that it has in memory", joinsAgree),
         SuiteCase("spill: a join whose rows mostly have one key ends with the right rows", skewedJoins),
+        SuiteCase("spill: rows set aside on the device are read as often as they are wanted", rowsSetAside),
         SuiteCase(
             "spill: a full disk is 53100, an end in the middle is an end, and nothing stays behind", endsGiveBack),
     ]
@@ -128,6 +131,23 @@ private func distinctAgrees(_ context: SuiteContext) throws(EngineError) {
     }
 }
 
+private func setOperationsAgree(_ context: SuiteContext) throws(EngineError) {
+    try withExec(context) { rig throws(EngineError) in
+        try rig.fillMixed("t", 9000)
+        try rig.fillMixed("u", 7000)
+        for operation in ["INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL"] {
+            for columns in ["c, d", "a", "id % 5000, b", "a, b, c"] {
+                // Both sides have rows that the other lacks, and rows more than once.
+                try rig.expectSpills(
+                    "SELECT \(columns) FROM t WHERE id % 3 > 0 \(operation) SELECT \(columns) FROM u WHERE id % 4 > 0",
+                    "Disk Usage")
+            }
+            // Only the left side is large.
+            try rig.expectSpills("SELECT id, c FROM t \(operation) SELECT id, c FROM u WHERE id < 50", "SetOp")
+        }
+    }
+}
+
 /// Joins of `t` and `u` of every kind, with the words for the condition.
 private func joins(_ condition: String) -> [String] {
     var list: [String] = []
@@ -180,6 +200,30 @@ private func skewedJoins(_ context: SuiteContext) throws(EngineError) {
                 try rig.expectSpills("SELECT t.id, c FROM t WHERE \(not)EXISTS (\(inner))", "Disk Usage")
             }
         }
+    }
+}
+
+private func rowsSetAside(_ context: SuiteContext) throws(EngineError) {
+    try withExec(context) { rig throws(EngineError) in
+        try rig.fillMixed("t", 6000)
+        // Two readers of one WITH query, at different places.
+        try rig.expectSpills(
+            "WITH m AS MATERIALIZED (SELECT * FROM t) SELECT x.id, y.c FROM m x JOIN m y ON x.id = y.id + 3000",
+            "Disk Usage")
+        try rig.expectSpills(
+            "WITH m AS MATERIALIZED (SELECT * FROM t) SELECT id, c FROM m UNION ALL SELECT a, d FROM m", "CTE")
+        try rig.expectSpills(
+            """
+            WITH m AS MATERIALIZED (SELECT * FROM t)
+            SELECT g, (SELECT sum(length(c)) FROM m WHERE m.id % 10 = g), (SELECT count(*) FROM m) FROM generate_series(0, 9) g
+            """, "CTE")
+        // The inner side of a nested loop; a recursion with large rounds.
+        try rig.expectSpills("SELECT s.g, t.id, t.d FROM generate_series(1, 4) s (g) JOIN t ON t.id % 5 < s.g", "Loop")
+        try rig.expectSpills(
+            """
+            WITH RECURSIVE r AS (SELECT id, c, 1 AS n FROM t UNION ALL SELECT id, c, n + 1 FROM r WHERE n < 3)
+            SELECT n, count(*), sum(id), max(c) FROM r GROUP BY n
+            """, "CTE")
     }
 }
 

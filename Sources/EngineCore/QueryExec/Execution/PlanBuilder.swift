@@ -135,7 +135,7 @@ struct PlanBuilder {
                 try commonTable(node.index), node.columns, filter: try compiler.compile(optional: node.filter), instance
             )
         case let node as RecursiveUnionNode:
-            let table = CommonTable(nil, types(node))
+            let table = CommonTable(nil, types(node), instance)
             instance.commonTables[node.index] = table
             return RecursiveUnionOperator(
                 try build(node.children[0]), try build(node.children[1]), table, all: node.isAll, instance)
@@ -149,7 +149,7 @@ struct PlanBuilder {
         guard let plan = instance.commonTablePlans[index] else {
             throw EngineError(.internalError, "a plan reads a WITH query that it does not have")
         }
-        let table = CommonTable(try build(plan), types(plan))
+        let table = CommonTable(try build(plan), types(plan), instance)
         instance.commonTables[index] = table
         return table
     }

@@ -9,35 +9,36 @@ final class CommonTable {
     /// Nil for a working table.
     let plan: Operator?
     let types: [SQLType]
-    private(set) var store: RowStore
+    private(set) var tape: RowTape
     private var filled: UInt64 = 0
 
-    init(_ plan: Operator?, _ types: [SQLType]) {
+    init(_ plan: Operator?, _ types: [SQLType], _ instance: Instance) {
         self.plan = plan
         self.types = types
-        store = RowStore(types)
+        tape = RowTape(types, instance)
     }
 
     func fill(_ instance: Instance) throws(EngineError) {
         guard let plan, filled != instance.executionNumber else { return }
-        store.begin(instance.context.budget)
+        tape.begin()
         try plan.start()
         defer { plan.close() }
         while let chunk = try plan.pull() {
-            try store.append(chunk)
+            try tape.append(chunk)
             try instance.context.checkpoint()
         }
+        try tape.finish()
         filled = instance.executionNumber
     }
 
     /// The end of an execution: the rows' memory is given back.
     func clear() {
-        store.clear()
+        tape.clear()
         filled = 0
     }
 
     /// The working table's rows of the next round.
-    func replace(with rows: RowStore) { store = rows }
+    func replace(with rows: RowTape) { tape = rows }
 }
 
 final class CommonTableScanOperator: Operator {
@@ -46,7 +47,7 @@ final class CommonTableScanOperator: Operator {
     private let filter: Evaluator?
     private let output = Chunk()
     private var kept = SelectionBuffer()
-    private var batch = 0
+    private let reader = RowTapeReader()
 
     init(_ table: CommonTable, _ columns: [Int], filter: Evaluator?, _ instance: Instance) {
         self.table = table
@@ -56,17 +57,15 @@ final class CommonTableScanOperator: Operator {
     }
 
     override func open() throws(EngineError) {
+        reader.rewind()
         try table.fill(instance)
-        batch = 0
     }
 
     override func next() throws(EngineError) -> Chunk? {
-        while batch < table.store.batchCount {
-            let vectors = table.store.vectors(ofBatch: batch)
+        while let chunk = try reader.next(table.tape) {
             output.columns.removeAll(keepingCapacity: true)
-            for column in columns { output.columns.append(vectors[column]) }
-            output.selection = Selection(count: table.store.rows(inBatch: batch))
-            batch += 1
+            for column in columns { output.columns.append(chunk.columns[column]) }
+            output.selection = chunk.selection
             try instance.context.checkpoint()
             guard let filter else { return output }
             try select(filter, output, output.selection, into: &kept)
@@ -76,6 +75,8 @@ final class CommonTableScanOperator: Operator {
         }
         return nil
     }
+
+    override func close() { reader.rewind() }
 }
 
 /// The start's rows, then the step's, over the round before, until a round yields nothing.
@@ -86,7 +87,7 @@ final class RecursiveUnionOperator: Operator {
     private let isAll: Bool
     private let groups: GroupTable
     private let found: UnsafeMutablePointer<Int32>
-    private var round: RowStore
+    private var round: RowTape
     private var isStepping = false
     private var kept = SelectionBuffer()
     private let output = Chunk()
@@ -98,7 +99,7 @@ final class RecursiveUnionOperator: Operator {
         isAll = all
         groups = GroupTable(table.types)
         found = .allocate(capacity: vectorCapacity)
-        round = RowStore(table.types)
+        round = RowTape(table.types, instance)
         super.init(instance)
     }
 
@@ -107,8 +108,8 @@ final class RecursiveUnionOperator: Operator {
     override func open() throws(EngineError) {
         groups.begin(instance.context.budget)
         isStepping = false
-        round = RowStore(table.types)
-        round.begin(instance.context.budget)
+        round = RowTape(table.types, instance)
+        round.begin()
         try start.start()
     }
 
@@ -129,9 +130,10 @@ final class RecursiveUnionOperator: Operator {
     private func nextRound() throws(EngineError) -> Bool {
         if isStepping { step.close() } else { start.close() }
         if round.count == 0 { return false }
+        try round.finish()
         table.replace(with: round)
-        round = RowStore(table.types)
-        round.begin(instance.context.budget)
+        round = RowTape(table.types, instance)
+        round.begin()
         isStepping = true
         try step.start()
         return true

@@ -173,39 +173,34 @@ final class AppendOperator: Operator {
 /// Keeps the child's rows, to read them again without running it.
 final class MaterializeOperator: Operator {
     private let child: Operator
-    private let store: RowStore
-    private let output = Chunk()
-    private var batch = 0
+    private let tape: RowTape
+    private let reader = RowTapeReader()
 
     init(_ child: Operator, _ types: [SQLType], _ instance: Instance) {
         self.child = child
-        store = RowStore(types)
+        tape = RowTape(types, instance)
         super.init(instance)
     }
 
     override func open() throws(EngineError) {
-        store.begin(instance.context.budget)
-        batch = 0
+        reader.rewind()
+        tape.begin()
         try child.start()
         while let chunk = try child.pull() {
-            try store.append(chunk)
+            try tape.append(chunk)
             try instance.context.checkpoint()
         }
+        try tape.finish()
     }
 
     /// Starts over with the same rows.
-    func rewind() { batch = 0 }
+    func rewind() { reader.rewind() }
 
-    override func next() throws(EngineError) -> Chunk? {
-        if batch == store.batchCount { return nil }
-        output.columns = store.vectors(ofBatch: batch)
-        output.selection = Selection(count: store.rows(inBatch: batch))
-        batch += 1
-        return output
-    }
+    override func next() throws(EngineError) -> Chunk? { try reader.next(tape) }
 
     override func close() {
         child.close()
-        store.clear()
+        reader.rewind()
+        tape.clear()
     }
 }

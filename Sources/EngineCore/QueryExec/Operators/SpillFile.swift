@@ -29,6 +29,8 @@ final class SpillFile {
     private(set) var byteCount = 0
     /// Blocks are given back as they are read: the file can be read once.
     var isReadOnce = true
+    /// Another file gives the blocks back.
+    private let isBorrowed: Bool
 
     private static let payload = TemporarySpace.payloadByteCount
     private static let header = TemporarySpace.headerByteCount
@@ -36,6 +38,17 @@ final class SpillFile {
     init(_ context: ExecutionContext) {
         space = context.temporary
         budget = context.budget
+        isBorrowed = false
+    }
+
+    /// Another place of reading in a finished file that is not read once, and outlives this one.
+    init(reading other: SpillFile) {
+        precondition(!other.isReadOnce && other.buffer == nil, "a file is finished before others read it")
+        space = other.space
+        budget = other.budget
+        blocks = other.blocks
+        isReadOnce = false
+        isBorrowed = true
     }
 
     deinit { close() }
@@ -44,7 +57,7 @@ final class SpillFile {
     func close() {
         releaseBuffer()
         let first = isReadOnce ? nextBlock : 0
-        for index in first..<blocks.count { space.giveBack(blocks[index]) }
+        if !isBorrowed { for index in first..<blocks.count { space.giveBack(blocks[index]) } }
         blocks.removeAll()
         nextBlock = 0
         rowCount = 0
