@@ -21,6 +21,7 @@ func spillCases() -> [SuiteCase] {
         SuiteCase("spill: rows set aside on the device are read as often as they are wanted", rowsSetAside),
         SuiteCase(
             "spill: a full disk is 53100, an end in the middle is an end, and nothing stays behind", endsGiveBack),
+        SuiteCase(bare: "spill: a device that fails to read is 58030, and the session goes on", deviceFails),
     ]
 }
 
@@ -263,6 +264,13 @@ private func endsGiveBack(_ context: SuiteContext) throws(EngineError) {
                 context.expectEqual(rig.temporaryExtentCount, 0, "extents after the cursor")
             }
         }
+        // A statement that takes too long.
+        try rig.run("SET statement_timeout = 3")
+        for query in queries {
+            context.expectError(.queryCanceled) { () throws(EngineError) in try rig.run(query) }
+            context.expectEqual(rig.temporaryExtentCount, 0, "extents after a timeout")
+        }
+        try rig.run("SET statement_timeout = 0")
         // Somebody else has taken all there is.
         var taken: [TemporaryBlock] = []
         while taken.count < 1 << 20 {
@@ -272,6 +280,31 @@ private func endsGiveBack(_ context: SuiteContext) throws(EngineError) {
         for block in taken { rig.temporarySpace.giveBack(block) }
         context.expectEqual(rig.temporaryExtentCount, 0, "extents after a full disk")
         for query in queries { try rig.run(query) }
+    }
+}
+
+private func deviceFails(_ context: SuiteContext) throws(EngineError) {
+    var options = FaultOptions()
+    options.byteCount = 128 << 20
+    let disk = FaultyDisk(over: context.platform, options)
+    try context.run(on: disk) { scheduler throws(EngineError) in
+        let inner = SuiteContext(platform: disk)
+        inner.currentScheduler = scheduler
+        let rig = try ExecRig(inner)
+        // In the cache as a whole.
+        try rig.fillMixed("t", 8000)
+        try rig.run("SET work_mem = '64kB'")
+        for query in [
+            "SELECT * FROM t ORDER BY c, b", "SELECT c, b, count(*) FROM t GROUP BY c, b",
+            "SELECT count(DISTINCT id) FROM t", "SELECT t.id, u.c FROM t JOIN t u ON t.id = u.id + 1",
+        ] {
+            disk.options.readErrorPermille = 1000
+            context.expectError(.ioError) { () throws(EngineError) in try rig.run(query) }
+            disk.options.readErrorPermille = 0
+            context.expectEqual(rig.temporaryExtentCount, 0, "extents after an error")
+            try rig.run(query)
+        }
+        try rig.close()
     }
 }
 

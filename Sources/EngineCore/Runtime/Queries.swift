@@ -193,7 +193,7 @@ extension Session {
     func prepareContext(_ context: ExecutionContext, _ values: [Datum]) {
         context.parameters = values
         context.deadline = statementDeadline
-        context.workMemory = parameters.workMemory
+        context.setWorkMemory(parameters.workMemory)
     }
 
     func fetch(_ portal: Portal, rowLimit: Int) throws(EngineError) -> CommandTag? {

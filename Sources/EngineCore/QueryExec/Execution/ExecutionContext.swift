@@ -17,8 +17,8 @@ package final class ExecutionContext {
     package let budget: MemoryBudget
     /// Where operators put what they cannot keep.
     package let temporary: TemporarySpace
-    /// Bytes that an operator keeps before it goes to the device.
-    package var workMemory: Int
+    /// Bytes that an operator keeps before it goes to the device: at most half of what there is for all.
+    package private(set) var workMemory = 0
     /// Values of $1….
     package var parameters: [Datum] = []
     /// When the statement is cancelled; never if there is no timeout.
@@ -33,8 +33,11 @@ package final class ExecutionContext {
         self.evaluation = evaluation
         self.budget = budget
         self.temporary = temporary
-        self.workMemory = workMemory
+        setWorkMemory(workMemory)
     }
+
+    /// Takes the setting over.
+    package func setWorkMemory(_ byteCount: Int) { workMemory = min(byteCount, budget.limit / 2) }
 
     /// True if an operator that holds `byteCount` bytes must go on without more: it has its share, or all together have
     /// nearly used up what there is.

@@ -337,7 +337,7 @@ final class SpillPartitions {
     init(level: Int, _ context: ExecutionContext) {
         self.level = level
         var bits = 3
-        while bits < 6, TemporarySpace.blockByteCount << (bits + 1) <= context.workMemory / 2 { bits += 1 }
+        while bits < 6, TemporarySpace.blockByteCount << (bits + 1) <= context.workMemory / 4 { bits += 1 }
         shift = UInt64(64 - bits)
         files = (0..<1 << bits).map { _ in SpillFile(context) }
     }
