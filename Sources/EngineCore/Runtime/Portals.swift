@@ -2,6 +2,7 @@
 
 import Fibers
 import MVCC
+import MultiEngine
 import Platform
 import QueryExec
 import SQL
