@@ -2,11 +2,11 @@
 //
 //   peers ENGINE DIRECTORY ROWS OPERATIONS DISTRIBUTION…   (DISTRIBUTION: uniform or zipf)
 //
-// Loads ROWS 8-byte keys with 8-byte values in random order, 1,000 to a transaction. The last twentieth is timed, by the
-// clock, with every commit durable: LMDB with its default fsync, RocksDB with a synced write batch, SQLite's write-ahead
+// Loads ROWS 8-byte keys with 8-byte values in random order, 1,000 to a transaction. The last five hundredths are timed one by
+// one, by the clock, with every commit durable: LMDB with its default fsync, RocksDB with a synced write batch, SQLite's write-ahead
 // log with synchronous=FULL. What comes before is not synced, for it would take LMDB and SQLite hours. Then looks
 // OPERATIONS of them up, 1,000 to a read transaction or snapshot, timed by the CPU time of the thread. `dbkernel-sim bench
-// keys` does the same, durable from the first row on. Prints `ENGINE insert NANOSECONDS` and, for each distribution,
+// keys` does the same, durable from the first row on. Prints `ENGINE insert NANOSECONDS` five times and, for each distribution,
 // `ENGINE lookup NANOSECONDS`, per operation.
 
 #include <lmdb.h>
@@ -253,9 +253,10 @@ int main(int argc, char **argv) {
     check(argc >= 6, "usage: peers ENGINE DIRECTORY ROWS OPERATIONS uniform|zipf…");
     std::string name = argv[1];
     uint64_t rows = std::strtoull(argv[3], nullptr, 10), operations = std::strtoull(argv[4], nullptr, 10);
+    check(rows >= 100 * kBatch && rows % kBatch == 0, "ROWS: 100,000 or more, a multiple of 1,000");
     auto engine = open_engine(name, argv[2]);
 
-    uint64_t timed_from = (rows - rows / 20) / kBatch * kBatch;
+    uint64_t slice = rows / 100 / kBatch * kBatch, timed_from = rows - 5 * slice;
     double start = 0;
     for (uint64_t i = 0; i < rows; i++) {
         if (i == timed_from) {
@@ -265,8 +266,12 @@ int main(int argc, char **argv) {
         if (i % kBatch == 0) engine->begin();
         engine->insert(big_endian(scramble(i)), i);
         if (i % kBatch == kBatch - 1 || i == rows - 1) engine->commit();
+        if (i >= timed_from && (i + 1 - timed_from) % slice == 0) {
+            double now = seconds(CLOCK_MONOTONIC);
+            std::printf("%s insert %.1f\n", name.c_str(), (now - start) * 1e9 / double(slice));
+            start = now;
+        }
     }
-    std::printf("%s insert %.1f\n", name.c_str(), (seconds(CLOCK_MONOTONIC) - start) * 1e9 / double(rows - timed_from));
     engine->settle();
     for (int i = 5; i < argc; i++) {
         Chooser chooser(rows, std::string(argv[i]) == "zipf");
