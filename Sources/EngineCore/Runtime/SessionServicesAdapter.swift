@@ -117,6 +117,14 @@ extension Session: SessionServices {
         if Fiber.isInterrupted { throw ExecutionContext.canceled }
         if statementDeadline != .never, !(Fiber.now() < statementDeadline) { throw ExecutionContext.timedOut }
     }
+
+    package func sleep(microseconds: Int64) throws(EngineError) {
+        let end = Fiber.now() + Nanoseconds(UInt64(microseconds) * 1000)
+        while Fiber.now() < end {
+            _ = Fiber.park(until: statementDeadline < end ? statementDeadline : end)
+            try interruptionPoint()
+        }
+    }
 }
 
 extension SequenceDescriptor {

@@ -100,4 +100,6 @@ package protocol SessionServices: AnyObject {
     var serverStartTime: Int64 { get }
     /// Lets others run. Error 57014 if the statement has been cancelled or has run out of time.
     func interruptionPoint() throws(EngineError)
+    /// Parks. Errors as `interruptionPoint`.
+    func sleep(microseconds: Int64) throws(EngineError)
 }

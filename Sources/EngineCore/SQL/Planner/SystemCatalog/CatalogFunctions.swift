@@ -207,6 +207,13 @@ private func declareSessionFunctions(_ set: CatalogFunctionSet) {
     set.add(2096, "pg_terminate_backend", [.int4], .bool, "Ends a session", volatility: .volatile) {
         (call) throws(EngineError) in Datum(try call.services.signal(processID: call.int32(0), terminate: true))
     }
+    set.add(2626, "pg_sleep", [.float8], .void, "Waits so many seconds", volatility: .volatile) {
+        (call) throws(EngineError) in
+        let seconds = call.arguments[0].float64
+        // A century is for ever.
+        if seconds > 0 { try call.services.sleep(microseconds: Int64(min(seconds, 3.2e9) * 1e6)) }
+        return Datum(bytes: [])
+    }
     set.add(2560, "pg_postmaster_start_time", [], .timestamptz, "When the server started") {
         (call) throws(EngineError) in Datum(try call.services.serverStartTime)
     }
