@@ -156,6 +156,7 @@ package final class PageAllocator: @unchecked Sendable {
         do throws(EngineError) {
             while true {
                 try change.latchNew(ownerPage)
+                // Waits for the device at most, never for a checkpoint, which would want the mutex.
                 try log.ensureRoom(1024, for: .system)
                 if change.latch(mapPage, try pool.optimisticRead(mapPage)) { break }
                 change.abandon()

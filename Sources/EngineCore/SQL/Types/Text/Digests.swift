@@ -31,10 +31,8 @@ package enum Digests {
         return result
     }
     /// ⌊2³² |sin(i + 1)|⌋.
-    private static var sineConstants: [UInt32] {
-        (1...64).map {
-            UInt32(truncatingIfNeeded: Int64(FloatMath.sineCosine(Double($0)).sine.magnitude * 4_294_967_296))
-        }
+    private static let sineConstants: [UInt32] = (1...64).map {
+        UInt32(truncatingIfNeeded: Int64(FloatMath.sineCosine(Double($0)).sine.magnitude * 4_294_967_296))
     }
 
     package static func sha256(_ bytes: UnsafeRawBufferPointer, short: Bool = false) -> [UInt8] {
@@ -43,23 +41,25 @@ package enum Digests {
             ? [0xc105_9ed8, 0x367c_d507, 0x3070_dd17, 0xf70e_5939, 0xffc0_0b31, 0x6858_1511, 0x64f9_8fa7, 0xbefa_4fa4]
             : [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19]
         eachBlock(bytes, bigEndianLength: true) { block in
-            var w = [UInt32](repeating: 0, count: 64)
+            var w: InlineArray<64, UInt32> = .init(repeating: 0)
             for i in 0..<16 { w[i] = UInt32(bigEndian: block.loadUnaligned(fromByteOffset: 4 * i, as: UInt32.self)) }
             for i in 16..<64 {
                 let s0 = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ w[i - 15] >> 3
                 let s1 = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ w[i - 2] >> 10
                 w[i] = w[i - 16] &+ s0 &+ w[i - 7] &+ s1
             }
-            var v = state
+            var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+            var (e, f, g, h) = (state[4], state[5], state[6], state[7])
             for i in 0..<64 {
-                let s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)
-                let choice = v[4] & v[5] ^ ~v[4] & v[6]
-                let t1 = v[7] &+ s1 &+ choice &+ sha256Constants[i] &+ w[i]
-                let s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)
-                let majority = v[0] & v[1] ^ v[0] & v[2] ^ v[1] & v[2]
-                v = [t1 &+ s0 &+ majority, v[0], v[1], v[2], v[3] &+ t1, v[4], v[5], v[6]]
+                let s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
+                let choice = e & f ^ ~e & g
+                let t1 = h &+ s1 &+ choice &+ sha256Constants[i] &+ w[i]
+                let s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
+                let majority = a & b ^ a & c ^ b & c
+                (h, g, f, e) = (g, f, e, d &+ t1)
+                (d, c, b, a) = (c, b, a, t1 &+ s0 &+ majority)
             }
-            for i in 0..<8 { state[i] = state[i] &+ v[i] }
+            for (i, word) in [a, b, c, d, e, f, g, h].enumerated() { state[i] = state[i] &+ word }
         }
         var result: [UInt8] = []
         for word in state.prefix(short ? 7 : 8) {
