@@ -31,7 +31,9 @@ struct BenchArguments: ParsableArguments {
     enum Distribution: String, ExpressibleByArgument, CaseIterable { case uniform, zipf }
 
     func validate() throws {
-        if rows < 100_000 || rows % 1000 != 0 { throw ValidationError("Give 100,000 rows or more, a multiple of 1,000.") }
+        if rows < 100_000 || rows % 1000 != 0 {
+            throw ValidationError("Give 100,000 rows or more, a multiple of 1,000.")
+        }
         if operations < 1000 { throw ValidationError("Give at least 1,000 operations.") }
         if distributions.isEmpty { throw ValidationError("Give a distribution.") }
     }
