@@ -186,6 +186,27 @@ def test_a_cancelled_query_ends_with_57014_and_the_session_goes_on(automatic):
     assert automatic.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_pg_sleep_waits_and_is_interrupted(automatic):
+    def seconds(query):
+        start = time.monotonic()
+        automatic.execute(query)
+        return time.monotonic() - start
+
+    assert seconds("SELECT pg_sleep(0.3)") >= 0.3
+    # Nothing to wait for, and no trap.
+    for value in ("-1", "'nan'", "'-infinity'", "NULL"):
+        assert seconds(f"SELECT pg_sleep({value})") < 10
+    automatic.execute("SET statement_timeout = '200ms'")
+    with pytest.raises(errors.QueryCanceled):
+        automatic.execute("SELECT pg_sleep('infinity')")
+    automatic.execute("RESET statement_timeout")
+    timer = threading.Timer(0.3, automatic.cancel)
+    timer.start()
+    with pytest.raises(errors.QueryCanceled):
+        automatic.execute("SELECT pg_sleep(1000)")
+    timer.join()
+
+
 def test_a_statement_waiting_for_a_lock_can_be_cancelled(shared_server, automatic):
     automatic.execute("CREATE TABLE w (a int)")
     automatic.execute("INSERT INTO w VALUES (1)")

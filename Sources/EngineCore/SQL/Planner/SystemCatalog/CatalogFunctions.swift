@@ -83,6 +83,7 @@ struct CatalogFunctionSet {
 func declareCatalogFunctions(_ registry: FunctionRegistry) {
     let set = CatalogFunctionSet(registry: registry)
     declareSessionFunctions(set)
+    declareServerFunctions(set)
     declareNameFunctions(set)
     declareDefinitionFunctions(set)
     declareSequenceFunctions(set)
@@ -198,6 +199,11 @@ private func declareSessionFunctions(_ set: CatalogFunctionSet) {
         try call.services.setSetting(call.bytes(0), to: value, isLocal: !call.isNull(2) && call.bool(2))
         return datum(try call.services.setting(call.bytes(0)))
     }
+}
+
+// MARK: - The server and its sessions
+
+private func declareServerFunctions(_ set: CatalogFunctionSet) {
     set.add(2026, "pg_backend_pid", [], .int4, "Process id of the session") { (call) throws(EngineError) in
         Datum(try call.services.processID)
     }
