@@ -1,5 +1,6 @@
 """psycopg 3 as applications use it: values of every type both ways, pipelines, COPY, transactions, errors."""
 
+import contextlib
 import datetime
 import decimal
 import math
@@ -177,12 +178,19 @@ def test_two_cursors_at_a_time(connection):
 
 # Cancelling and ending
 
-def test_a_cancelled_query_ends_with_57014_and_the_session_goes_on(automatic):
-    timer = threading.Timer(0.3, automatic.cancel)
+@contextlib.contextmanager
+def cancelled_soon(connection):
+    """The body is cancelled after a third of a second, and must fail for that."""
+    timer = threading.Timer(0.3, connection.cancel)
     timer.start()
     with pytest.raises(errors.QueryCanceled):
-        automatic.execute("SELECT count(*) FROM generate_series(1, 90000000000)")
+        yield
     timer.join()
+
+
+def test_a_cancelled_query_ends_with_57014_and_the_session_goes_on(automatic):
+    with cancelled_soon(automatic):
+        automatic.execute("SELECT count(*) FROM generate_series(1, 90000000000)")
     assert automatic.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -200,11 +208,8 @@ def test_pg_sleep_waits_and_is_interrupted(automatic):
     with pytest.raises(errors.QueryCanceled):
         automatic.execute("SELECT pg_sleep('infinity')")
     automatic.execute("RESET statement_timeout")
-    timer = threading.Timer(0.3, automatic.cancel)
-    timer.start()
-    with pytest.raises(errors.QueryCanceled):
+    with cancelled_soon(automatic):
         automatic.execute("SELECT pg_sleep(1000)")
-    timer.join()
 
 
 def test_a_statement_waiting_for_a_lock_can_be_cancelled(shared_server, automatic):
@@ -212,11 +217,8 @@ def test_a_statement_waiting_for_a_lock_can_be_cancelled(shared_server, automati
     automatic.execute("INSERT INTO w VALUES (1)")
     with shared_server.connect() as holder:
         holder.execute("UPDATE w SET a = 2")
-        timer = threading.Timer(0.3, automatic.cancel)
-        timer.start()
-        with pytest.raises(errors.QueryCanceled):
+        with cancelled_soon(automatic):
             automatic.execute("UPDATE w SET a = 3")
-        timer.join()
         automatic.execute("SET lock_timeout = '100ms'")
         with pytest.raises(errors.LockNotAvailable):
             automatic.execute("UPDATE w SET a = 3")

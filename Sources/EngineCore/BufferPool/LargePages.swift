@@ -9,7 +9,6 @@
 // Invariant: slack is the sum over large regions of their pages that are neither in memory nor on their way in. A page's
 // memory is touched only between `entering` and `leaving`, under the page's latch.
 
-import CPrimitives
 import DirectStorage
 import Fibers
 import Platform

@@ -7,6 +7,7 @@
 import BTree
 import Fibers
 import Platform
+import SQLTypes
 import WALEngine
 
 /// An entry of an index that is being built.
@@ -26,16 +27,7 @@ struct BuiltEntry {
     @inline(__always) var byteCount: Int { Self.headerByteCount + keyByteCount }
     @inline(__always) var key: TreeKey { TreeKey(base: base + Self.headerByteCount, count: keyByteCount) }
 
-    /// The first eight bytes of the key, zeros behind its end. Of two keys with different prefixes the lesser one has the lesser.
-    @inline(__always) var prefix: UInt64 {
-        let start = base + Self.headerByteCount
-        if keyByteCount >= 8 { return UInt64(bigEndian: start.loadUnaligned(as: UInt64.self)) }
-        var value: UInt64 = 0
-        for index in 0..<keyByteCount {
-            value |= UInt64(start.load(fromByteOffset: index, as: UInt8.self)) << UInt64(56 - index * 8)
-        }
-        return value
-    }
+    @inline(__always) var prefix: UInt64 { NormalizedKey.prefix(key.bytes) }
 
     @inline(__always) static func store(
         _ base: UnsafeMutableRawPointer, _ key: UnsafeRawBufferPointer, isRowIDInKey: Bool, writer: UInt64,
@@ -70,8 +62,6 @@ struct EntrySorter: ~Copyable {
     }
 
     deinit { memory.deallocate() }
-
-    var runCount: Int { runs.count }
 
     /// `key` is at most `TreePage.maxKeyByteCount` long. Parks when the memory is full. 53100, 58030.
     mutating func append(

@@ -178,11 +178,7 @@ final class AggregateOperator: Operator {
     private func finishPass() throws(EngineError) {
         heldByteCount = max(heldByteCount, groups.byteCount + takenBytes)
         if let partitions {
-            try partitions.finish()
-            for file in partitions.files where file.rowCount > 0 {
-                postponed.append((file, level + 1))
-                spilledByteCount += file.byteCount
-            }
+            spilledByteCount += try partitions.postpone(to: &postponed)
             self.partitions = nil
         }
         for aggregate in aggregates {

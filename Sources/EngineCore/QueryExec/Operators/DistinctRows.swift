@@ -110,11 +110,7 @@ final class DistinctRows {
             current?.close()
             current = nil
             if let partitions {
-                try partitions.finish()
-                for file in partitions.files where file.rowCount > 0 {
-                    postponed.append((file, level + 1))
-                    spilledByteCount += file.byteCount
-                }
+                spilledByteCount += try partitions.postpone(to: &postponed)
                 self.partitions = nil
             }
             guard let next = postponed.popLast() else { return nil }

@@ -123,13 +123,10 @@ final class RowSorter {
             }
             entries.append(
                 Entry(
-                    prefix: Self.prefix(keyBytes.bytes, start), row: UInt32(store.count + index), offset: UInt32(start),
+                    prefix: NormalizedKey.prefix(UnsafeRawBufferPointer(rebasing: keyBytes.bytes[start...])),
+                    row: UInt32(store.count + index), offset: UInt32(start),
                     byteCount: UInt32(keyBytes.count - start)))
         }
-    }
-
-    private static func prefix(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> UInt64 {
-        SortMerge.prefix(UnsafeRawBufferPointer(rebasing: bytes[start...]))
     }
 
     /// Stable: rows with equal keys stay in the order in which they came.

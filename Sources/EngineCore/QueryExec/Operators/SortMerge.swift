@@ -47,13 +47,6 @@ final class SortMerge {
         count = 0
     }
 
-    static func prefix(_ key: UnsafeRawBufferPointer) -> UInt64 {
-        if key.count >= 8 { return UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)) }
-        var value: UInt64 = 0
-        for index in 0..<8 { value = value << 8 | (index < key.count ? UInt64(key[index]) : 0) }
-        return value
-    }
-
     /// Reads the first record of each run.
     func begin() throws(EngineError) {
         for index in files.indices {
@@ -84,7 +77,8 @@ final class SortMerge {
         let length = Int(record.loadUnaligned(as: UInt32.self))
         cursors[index].record = record
         cursors[index].keyByteCount = length
-        cursors[index].prefix = Self.prefix(UnsafeRawBufferPointer(rebasing: record[4..<4 + length]))
+        cursors[index].prefix = NormalizedKey.prefix(
+            UnsafeRawBufferPointer(rebasing: record[4..<4 + length]))
         return true
     }
 

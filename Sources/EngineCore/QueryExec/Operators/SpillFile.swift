@@ -350,6 +350,18 @@ final class SpillPartitions {
     func finish() throws(EngineError) {
         for file in files { try file.finish() }
     }
+
+    /// Finishes the files and appends those with rows, for a pass of the next level each. Returns their bytes.
+    func postpone(to passes: inout [(file: SpillFile, level: Int)]) throws(EngineError) -> Int {
+        try finish()
+        var byteCount = 0
+        for file in files where file.rowCount > 0 {
+            passes.append((file, level + 1))
+            byteCount += file.byteCount
+        }
+        return byteCount
+    }
+
     func close() {
         for file in files { file.close() }
     }

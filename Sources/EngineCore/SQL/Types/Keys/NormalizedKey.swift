@@ -12,6 +12,15 @@
 import Platform
 
 package enum NormalizedKey {
+    /// The first eight bytes as a number, zeros behind the key's end. Of two keys whose prefixes differ, the lesser key has the
+    /// lesser one.
+    @inline(__always) package static func prefix(_ key: UnsafeRawBufferPointer) -> UInt64 {
+        if key.count >= 8 { return UInt64(bigEndian: key.loadUnaligned(as: UInt64.self)) }
+        var value: UInt64 = 0
+        for index in 0..<8 { value = value << 8 | (index < key.count ? UInt64(key[index]) : 0) }
+        return value
+    }
+
     /// Appends one column; `cell` nil is NULL.
     package static func append(
         _ cell: Cell?, _ kind: ValueClass, descending: Bool = false, nullsFirst: Bool = false,
