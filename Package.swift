@@ -59,6 +59,7 @@ let package = Package(
         // 1 devices
         engine("IOBatching", ["Platform"]),
         engine("IOScheduler", ["Platform", "IOBatching"]),
+        engine("NetworkEngine", ["Platform"]),
         engine("AsyncIO", ["Platform", "Fibers", "IOBatching", "IOScheduler", "Telemetry"]),
         // 2 storage
         engine("DirectStorage", ["Platform", "Fibers", "IOScheduler", "AsyncIO", "CPrimitives"]),
@@ -117,10 +118,10 @@ let package = Package(
             "PostgresWire",
             ["Platform", "Fibers", "SQLTypes", "SQL", "QueryExec", "Runtime"]),
         // 10 assembly
-        engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire"]),
+        engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire", "NetworkEngine"]),
 
         .target(
-            name: "HostPlatform", dependencies: ["Platform", "CLinux", "CPrimitives"],
+            name: "HostPlatform", dependencies: ["Platform", "NetworkEngine", "CLinux", "CPrimitives"],
             swiftSettings: common),
         .target(
             name: "SharedSuite",
@@ -129,7 +130,7 @@ let package = Package(
                 "IOScheduler", "DirectStorage",
                 "LayoutManager", "WALEngine", "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax",
                 "SQL",
-                "QueryExec", "Runtime", "CPrimitives",
+                "QueryExec", "Runtime", "NetworkEngine", "CPrimitives",
             ],
             path: "Tests/SharedSuite", swiftSettings: common),
         .executableTarget(
