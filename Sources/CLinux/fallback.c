@@ -1,4 +1,4 @@
-// Where io_uring is forbidden: streams by epoll, the disk by a pool of threads with blocking calls. Slower, the same
+// Where io_uring is forbidden: streams by epoll, the disk and memory by a pool of threads with blocking calls. Slower, the same
 // promises.
 //
 // A stream operation is tried when it is submitted and, if it would block, again each time epoll says so; interest is one
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -41,6 +42,8 @@ struct job {
     const struct iovec *vectors;
     unsigned count;
     int operation;
+    // Populate only.
+    struct iovec memory;
     uint64_t offset;
     dbk_event event;
 };
@@ -66,7 +69,8 @@ struct fallback {
 
 // ---- Disk threads -------------------------------------------------------------------------------------------------
 
-enum { DISK_THREADS = 8, MAX_JOBS = 256 };
+// Populate is one more operation beside those of the disk.
+enum { DISK_THREADS = 8, MAX_JOBS = 256, POPULATE = 100 };
 static pthread_once_t pool_once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t pool_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t pool_condition = PTHREAD_COND_INITIALIZER;
@@ -76,7 +80,8 @@ static void perform(struct job *job) {
     ssize_t result;
     do {
         int flags = job->operation == DBK_DURABLE_WRITE ? RWF_DSYNC : 0;
-        if (job->operation == DBK_FLUSH) result = fdatasync(job->ring->disk);
+        if (job->operation == POPULATE) result = madvise(job->memory.iov_base, job->memory.iov_len, MADV_POPULATE_WRITE);
+        else if (job->operation == DBK_FLUSH) result = fdatasync(job->ring->disk);
         else if (job->operation == DBK_READ) result = preadv(job->ring->disk, job->vectors, (int)job->count, (off_t)job->offset);
         else result = pwritev2(job->ring->disk, job->vectors, (int)job->count, (off_t)job->offset, flags);
     } while (result < 0 && errno == EINTR);
@@ -113,21 +118,30 @@ static void start_pool(void) {
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-static int fallback_block(
-    dbk_ring *face, int operation, const dbk_vector *vectors, unsigned count, uint64_t offset, uint64_t tag) {
-    struct fallback *ring = (struct fallback *)face;
+static int queue_job(struct fallback *ring, struct job what) {
     if (ring->jobs_in_flight >= MAX_JOBS) return 0;
     struct job *job = ring->unused;
     if (job) ring->unused = job->next;
     else if (!(job = malloc(sizeof *job))) return 0;
-    *job = (struct job){
-        .ring = ring, .vectors = (const struct iovec *)vectors, .count = count, .operation = operation,
-        .offset = offset, .event = {.tag = tag}};
+    *job = what;
+    job->ring = ring;
     if (ring->queued) ring->queued_last->next = job;
     else ring->queued = job;
     ring->queued_last = job;
     ring->jobs_in_flight++;
     return 1;
+}
+
+static int fallback_block(
+    dbk_ring *face, int operation, const dbk_vector *vectors, unsigned count, uint64_t offset, uint64_t tag) {
+    return queue_job((struct fallback *)face, (struct job){
+        .vectors = (const struct iovec *)vectors, .count = count, .operation = operation, .offset = offset,
+        .event = {.tag = tag}});
+}
+
+static int fallback_populate(dbk_ring *face, void *base, size_t byte_count, uint64_t tag) {
+    return queue_job((struct fallback *)face, (struct job){
+        .memory = {base, byte_count}, .operation = POPULATE, .event = {.tag = tag}});
 }
 
 static void submit_jobs(struct fallback *ring) {
@@ -373,6 +387,7 @@ static const struct ring_operations fallback_operations = {
     .receive = fallback_receive,
     .send = fallback_send,
     .poll_fd = fallback_poll_fd,
+    .populate = fallback_populate,
     .submit = fallback_submit,
     .park = fallback_park,
     .poll = fallback_poll,

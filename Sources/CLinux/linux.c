@@ -224,11 +224,21 @@ struct start {
     int cpu;
 };
 
+// The CPUs of a CPU's NUMA node that this process may run on.
+static void node_cpus(int cpu, cpu_set_t *set) {
+    cpu_set_t allowed;
+    CPU_ZERO(set);
+    CPU_SET(cpu, set);
+    if (sched_getaffinity(getpid(), sizeof allowed, &allowed)) return;
+    int node = dbk_numa_node(cpu);
+    for (int other = 0; other < CPU_SETSIZE; other++)
+        if (CPU_ISSET(other, &allowed) && dbk_numa_node(other) == node) CPU_SET(other, set);
+}
+
 static void *start_thread(void *argument) {
     struct start *start = argument;
     cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(start->cpu, &set);
+    node_cpus(start->cpu, &set);
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);
     char name[16];
     snprintf(name, sizeof name, "worker %d", start->index);
@@ -238,7 +248,7 @@ static void *start_thread(void *argument) {
     return NULL;
 }
 
-int dbk_run_pinned(int count, const int *cpus, void (*body)(void *, int), void *context) {
+int dbk_run_threads(int count, const int *cpus, void (*body)(void *, int), void *context) {
     pthread_t *threads = calloc((size_t)count, sizeof *threads);
     struct start *starts = calloc((size_t)count, sizeof *starts);
     int error = threads && starts ? 0 : ENOMEM;

@@ -43,6 +43,10 @@ int dbk_ring_send(dbk_ring *ring, int stream, const void *base, size_t byte_coun
 }
 
 int dbk_ring_poll_fd(dbk_ring *ring, int fd, uint64_t tag) { return ring->operations->poll_fd(ring, fd, tag); }
+int dbk_ring_populate(dbk_ring *ring, void *base, size_t byte_count, uint64_t tag) {
+    return ring->operations->populate(ring, base, byte_count, tag);
+}
+
 void dbk_ring_submit(dbk_ring *ring) { ring->operations->submit(ring); }
 void dbk_ring_park(dbk_ring *ring, int64_t timeout) { ring->operations->park(ring, timeout); }
 

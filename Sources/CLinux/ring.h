@@ -12,6 +12,7 @@ struct ring_operations {
     int (*receive)(dbk_ring *, int, void *, size_t, uint64_t);
     int (*send)(dbk_ring *, int, const void *, size_t, uint64_t);
     int (*poll_fd)(dbk_ring *, int, uint64_t);
+    int (*populate)(dbk_ring *, void *, size_t, uint64_t);
     void (*submit)(dbk_ring *);
     void (*park)(dbk_ring *, int64_t);
     int (*poll)(dbk_ring *, dbk_event *, unsigned);

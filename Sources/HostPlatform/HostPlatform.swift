@@ -1,4 +1,4 @@
-// The engine's world on Linux: pinned threads, one io_uring per worker, sockets, a file or block device as the disk.
+// The engine's world on Linux: a thread per core, one io_uring per worker, sockets, a file or block device as the disk.
 //
 // A worker sleeps in io_uring_enter and nowhere else; parking submits what is queued and waits in that one call. Another
 // thread ends the sleep through the core's eventfd, and only writes it if the core is asleep or about to be.
@@ -137,7 +137,7 @@ package final class HostPlatform: Platform, @unchecked Sendable {
 
     package func runWorkers(_ body: @escaping @Sendable (CoreIndex) -> Void) {
         let context = WorkerContext(platform: self, body: body)
-        let error = dbk_run_pinned(
+        let error = dbk_run_threads(
             Int32(topology.coreCount), cpus,
             { context, index in
                 Unmanaged<WorkerContext>.fromOpaque(context!).takeUnretainedValue().run(Int(index))
@@ -205,6 +205,9 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         dbk_prefer_large_pages(base, byteCount, isPreferred ? 1 : 0) == 0
     }
     package func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int) { dbk_split_pages(base, byteCount) }
+    package func queuePopulate(_ core: CoreIndex, _ base: UnsafeMutableRawPointer, byteCount: Int, tag: Tag) -> Bool {
+        dbk_ring_populate(cores[core].ring, base, byteCount, UInt64(tag)) != 0
+    }
     package func protect(_ base: UnsafeMutableRawPointer, pageCount: Int) { dbk_protect(base, pageCount * pageSize) }
 
     // MARK: Block device

@@ -1,4 +1,4 @@
-// Thin C face of Linux: io_uring (liburing), files, sockets, pinned threads, NUMA (libnuma). The libraries' own headers stay
+// Thin C face of Linux: io_uring (liburing), files, sockets, threads, NUMA (libnuma). The libraries' own headers stay
 // out of Swift. Functions that can fail return a negated errno; strings are NUL-terminated.
 #pragma once
 #include <stddef.h>
@@ -32,6 +32,8 @@ int dbk_ring_receive(dbk_ring *ring, int stream, void *base, size_t byte_count, 
 int dbk_ring_send(dbk_ring *ring, int stream, const void *base, size_t byte_count, uint64_t tag);
 // Completes with 1 when `fd` is readable.
 int dbk_ring_poll_fd(dbk_ring *ring, int fd, uint64_t tag);
+// Gives memory to a range that has none yet, on a thread of the kernel or of the fallback.
+int dbk_ring_populate(dbk_ring *ring, void *base, size_t byte_count, uint64_t tag);
 void dbk_ring_submit(dbk_ring *ring);
 // Submits and waits for a completion or, if timeout >= 0, that many nanoseconds.
 void dbk_ring_park(dbk_ring *ring, int64_t timeout);
@@ -66,8 +68,8 @@ void dbk_close_stream(int stream);
 // ---- Threads ------------------------------------------------------------------------------------------------------
 // The CPUs this process may use; returns how many were stored.
 int dbk_allowed_cpus(int *cpus, int capacity);
-// Runs body(context, index) on `count` threads, each pinned to cpus[index], and waits for all. -errno if one cannot start.
-int dbk_run_pinned(int count, const int *cpus, void (*body)(void *, int), void *context);
+// Runs body(context, index) on `count` threads, each kept to the NUMA node of cpus[index], and waits for all. -errno if one cannot start.
+int dbk_run_threads(int count, const int *cpus, void (*body)(void *, int), void *context);
 
 // ---- Memory -------------------------------------------------------------------------------------------------------
 void *dbk_map(size_t byte_count, int node, int huge);

@@ -167,6 +167,7 @@ package final class BufferPool: @unchecked Sendable {
                 continue
             }
             let isResident = PageState.isResident(old)
+            if !isResident { prepareGrowth(page) }
             let frame = isResident ? -1 : try acquireFrame()
             let desired = ((old & ~PageState.marked) | PageState.resident) &+ PageState.exclusive
             let taken = word(page).pointee.compareExchange(

@@ -6,6 +6,9 @@
 // budget, this ends for good: new pages get memory of their own, and a background fiber gives the slack back. A region all of
 // whose pages are in use stays large until one of them is evicted.
 //
+// Giving memory to a large page means clearing it: a bulk load would spend half its time on that. So when growth comes to a
+// new region, a fiber has the next ones populated meanwhile, beside the workers (`Platform.queuePopulate`), one at a time.
+//
 // Invariant: slack is the sum over large regions of their pages that are neither in memory nor on their way in. A page's
 // memory is touched only between `entering` and `leaving`, under the page's latch.
 
@@ -22,11 +25,18 @@ final class LargePages: @unchecked Sendable {
     private let slack = Atomic<Int>(0)
     /// Pages in use and slack that end generosity.
     let limit: Int
+    /// The region that is being given memory ahead of its use; -1 if none.
+    private let coming = Atomic<Int>(-1)
+    /// The last region that growth has come to.
+    private let frontier = Atomic<Int>(-1)
     /// Set at start.
     var fiber = FiberRef.none
+    var populator = FiberRef.none
 
     static let regionPageCount = largePageByteCount / pageSize
     private static let large: UInt32 = 1 << 31
+    /// How far populating keeps ahead of growth.
+    private static let aheadCount = 4
     /// Regions that a cache must have room for, for large pages to be worth their slack.
     private static let leastRegionCount = 8
 
@@ -93,6 +103,42 @@ final class LargePages: @unchecked Sendable {
         return now & Self.large != 0 && now != Self.large + UInt32(Self.regionPageCount)
     }
 
+    // MARK: Ahead of growth
+
+    /// A new page is about to enter a region. True if it is the first there and its predecessor is well used: then the
+    /// regions that follow are worth populating.
+    @inline(__always) func isGrowth(_ page: PageID) -> Bool {
+        let index = region(page)
+        if regions[index].load(ordering: .relaxed) & ~Self.large != 0 || index == 0 || index >= count { return false }
+        if regions[index - 1].load(ordering: .relaxed) & ~Self.large < Self.regionPageCount / 2 { return false }
+        frontier.store(index, ordering: .relaxed)
+        return isGenerous.load(ordering: .relaxed)
+    }
+
+    /// The next region to populate, now large, without a page, and slack as a whole; nil if there is none or no room.
+    func takeNext(inUse: Int) -> Int? {
+        let first = frontier.load(ordering: .relaxed) + 1
+        guard first > 0, isGenerous.load(ordering: .relaxed) else { return nil }
+        for index in first..<min(first + Self.aheadCount, count) {
+            if slackPageCount + inUse + 2 * Self.regionPageCount > limit { return nil }
+            if regions[index].compareExchange(expected: 0, desired: Self.large, ordering: .relaxed).exchanged {
+                slack.add(Self.regionPageCount, ordering: .relaxed)
+                coming.store(index, ordering: .releasing)
+                return index
+            }
+        }
+        return nil
+    }
+
+    @inline(__always) func isComing(_ page: PageID) -> Bool { coming.load(ordering: .relaxed) == region(page) }
+
+    func didCome() { coming.store(-1, ordering: .sequentiallyConsistent) }
+
+    func isLarge(_ index: Int) -> Bool { regions[index].load(ordering: .relaxed) & Self.large != 0 }
+
+    /// What those who wait for populating park on.
+    var comingAddress: UInt { UInt(bitPattern: regions) }
+
     var isEnded: Bool { !isGenerous.load(ordering: .relaxed) }
     var slackPageCount: Int { slack.load(ordering: .relaxed) }
 
@@ -137,6 +183,42 @@ extension BufferPool {
                 for offset in 0..<length { endLoading(PageID(first.rawValue + UInt64(index + offset))) }
             }
             index += length + 1
+        }
+    }
+
+    /// Before a page is latched that is to be formatted and is not in memory: has what follows it populated, and waits if its
+    /// own region is just being. Without the wait, Linux would clear memory for both and throw one away.
+    @inline(__always) func prepareGrowth(_ page: PageID) {
+        if largePages.isGrowth(page) { scheduler.wake(largePages.populator) }
+        if largePages.isComing(page) { awaitPopulated(page) }
+    }
+
+    @inline(never)
+    private func awaitPopulated(_ page: PageID) {
+        while largePages.isComing(page) {
+            waiting.park(address: largePages.comingAddress) { largePages.isComing(page) }
+        }
+    }
+
+    /// Body of the fiber that populates ahead of growth.
+    func runPopulator() {
+        while !isStopping.load(ordering: .acquiring), !largePages.isEnded {
+            guard let region = largePages.takeNext(inUse: frameCount - frames.freeCount) else {
+                _ = Fiber.park(until: Fiber.now() + .seconds(10))
+                continue
+            }
+            let base = pointer(PageID(UInt64(region * LargePages.regionPageCount)))
+            var completion = Completion()
+            withUnsafeMutablePointer(to: &completion) { cell in
+                // A full queue is no reason to wait: memory then comes by its first touch.
+                if scheduler.platform.queuePopulate(Fiber.core, base, byteCount: largePageByteCount, tag: cell.tag) {
+                    _ = cell.wait()
+                }
+            }
+            largePages.didCome()
+            waiting.wakeAll(address: largePages.comingAddress)
+            // A page came and went meanwhile, and the region was split: what came after that belongs to nobody.
+            if !largePages.isLarge(region) { split(region) }
         }
     }
 

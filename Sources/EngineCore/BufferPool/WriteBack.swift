@@ -34,6 +34,11 @@ extension BufferPool {
             self.runLargePages()
             self.running.subtract(1, ordering: .releasing)
         }
+        running.add(1, ordering: .relaxed)
+        largePages.populator = try scheduler.spawn(on: scheduler.workerCount - 1, .interactive, "populate ahead") {
+            self.runPopulator()
+            self.running.subtract(1, ordering: .releasing)
+        }
     }
 
     /// Ends them and parks until they are gone. Dirty pages stay dirty: `flushAll` first for an orderly end.
@@ -43,6 +48,7 @@ extension BufferPool {
             for lane in lanes { scheduler.wake(FiberRef(rawValue: lane.writer.load(ordering: .acquiring))) }
             for prefetcher in prefetchers { prefetcher.wakeAll(scheduler) }
             scheduler.wake(largePages.fiber)
+            scheduler.wake(largePages.populator)
             Fiber.sleep(.microseconds(200))
         }
     }

@@ -1,4 +1,4 @@
-// Stackful fibers on pinned workers, one worker per core. A fiber never leaves its worker, so state per worker needs no
+// Stackful fibers on workers, one per core. A fiber never leaves its worker, so state per worker needs no
 // lock between its fibers; a switch happens only in a call that says it blocks.
 
 import CPrimitives

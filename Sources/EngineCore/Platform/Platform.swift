@@ -133,6 +133,10 @@ package protocol Platform: AnyObject {
     func preferLargePages(_ base: UnsafeMutableRawPointer, byteCount: Int, _ isPreferred: Bool) -> Bool
     /// Puts large pages on small ones; contents stay. Before some of one is discarded, which would free none of it.
     func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int)
+    /// Gives pages of a reserved range their memory before anyone touches them, beside the worker and not on its time.
+    /// Contents stay. Completes when it is done, with 0 or an error; then the touch that follows costs what it would have.
+    /// False, too, where the platform has nothing of the kind.
+    func queuePopulate(_ core: CoreIndex, _ base: UnsafeMutableRawPointer, byteCount: Int, tag: Tag) -> Bool
     /// Makes the page at `base` fault on any access: a stack guard.
     func protect(_ base: UnsafeMutableRawPointer, pageCount: Int)
 
@@ -178,6 +182,9 @@ extension Platform {
         false
     }
     package func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int) {}
+    package func queuePopulate(_ core: CoreIndex, _ base: UnsafeMutableRawPointer, byteCount: Int, tag: Tag) -> Bool {
+        false
+    }
     package func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool { true }
     package func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool {
         throw .notSupported("an outgoing connection on this platform")

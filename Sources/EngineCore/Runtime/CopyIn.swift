@@ -49,10 +49,33 @@ final class CopyBatch {
     let vectors: [Vector]
     private(set) var rowCount = 0
     private let target: CopyTarget
+    /// `vectors` once more, to be reached without counting references.
+    private let columns: UnsafeMutablePointer<Unmanaged<Vector>>
 
     init(_ plan: CopyPlan, _ target: CopyTarget) {
         vectors = plan.columns.map { Vector($0.type) }
         self.target = target
+        columns = .allocate(capacity: vectors.count)
+        for (column, vector) in vectors.enumerated() { (columns + column).initialize(to: .passUnretained(vector)) }
+    }
+
+    deinit { columns.deallocate() }
+
+    /// Sets a field of the row underway.
+    @inline(__always) func set(
+        _ index: Int, _ text: UnsafeRawBufferPointer?, _ evaluation: EvaluationContext
+    ) throws(EngineError) {
+        let failure = columns[index]._withUnsafeGuaranteedRef { vector -> EngineError? in
+            do throws(EngineError) {
+                if let text {
+                    try TypeIO.inputRow(text, into: vector, row: rowCount, evaluation)
+                } else {
+                    vector.setNull(rowCount)
+                }
+                return nil
+            } catch { return error }
+        }
+        if let failure { throw failure }
     }
 
     @inline(__always) var row: Int { rowCount }
@@ -145,16 +168,10 @@ final class CopyTextReader {
             let name = String(decoding: plan.columns[lines.fields.count].name, as: UTF8.self)
             throw EngineError(.badCopyFileFormat, "missing data for column \"\(name)\"")
         }
-        let row = batch.row
         for column in 0..<columnCount {
             columnUnderway = column
             let field = lines.fields[column]
-            let vector = batch.vectors[column]
-            if field.isNull {
-                vector.setNull(row)
-            } else {
-                try TypeIO.inputRow(lines.bytes(field, of: record), into: vector, row: row, evaluation)
-            }
+            try batch.set(column, field.isNull ? nil : lines.bytes(field, of: record), evaluation)
         }
         try batch.endRow()
     }

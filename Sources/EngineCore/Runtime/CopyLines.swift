@@ -120,6 +120,13 @@ struct CopyLines: ~Copyable {
         try record(&self, body)
     }
 
+    private static let everyByte: UInt64 = 0x0101_0101_0101_0101
+
+    /// The high bits of the bytes that are zero; the lowest bit is true, those above it need not be.
+    @inline(__always) private static func zeroBytes(_ word: UInt64) -> UInt64 {
+        (word &- everyByte) & ~word & 0x8080_8080_8080_8080
+    }
+
     /// Place of the line feed that ends the record, nil if the piece ends before. In text format an escaped line feed
     /// (a backslash right before it) is data.
     private mutating func recordEnd(_ piece: UnsafeRawBufferPointer, from start: Int) -> Int? {
@@ -128,14 +135,12 @@ struct CopyLines: ~Copyable {
         var position = start
         while position < piece.count {
             if position + 8 <= piece.count {
-                // Eight bytes at a time: is one of them a line feed?
-                let word = base.loadUnaligned(fromByteOffset: position, as: UInt64.self) ^ 0x0A0A_0A0A_0A0A_0A0A
-                let hits = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+                let word = base.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+                let hits = Self.zeroBytes(word ^ (0x0A &* Self.everyByte))
                 if hits == 0 {
                     position += 8
                     continue
                 }
-                // The lowest hit is a true one.
                 position += UInt64(littleEndian: hits).trailingZeroBitCount / 8
             } else if piece[position] != 0x0A {
                 position += 1
@@ -195,7 +200,20 @@ struct CopyLines: ~Copyable {
         var start = 0
         var position = 0
         var hasEscapes = false
+        if record.isEmpty { return addText(record, 0, 0, false) }
+        let base = record.baseAddress.unsafelyUnwrapped
+        let delimiters = UInt64(delimiter) &* Self.everyByte
         while position < record.count {
+            if position + 8 <= record.count {
+                // On to the next delimiter or backslash.
+                let word = base.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+                let hits = Self.zeroBytes(word ^ delimiters) | Self.zeroBytes(word ^ (0x5C &* Self.everyByte))
+                if hits == 0 {
+                    position += 8
+                    continue
+                }
+                position += UInt64(littleEndian: hits).trailingZeroBitCount / 8
+            }
             let byte = record[position]
             if byte == delimiter {
                 addText(record, start, position, hasEscapes)
