@@ -5,6 +5,7 @@
 
 import CLinux
 import CPrimitives
+import NetworkEngine
 import Platform
 import Synchronization
 
@@ -21,6 +22,8 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         package var forceFallback: Bool
         /// SIGINT and SIGTERM become completions of `queueStopRequest` instead of ending the process.
         package var takesSignals: Bool
+        /// The engine's own network stack over a TAP device instead of Linux's sockets.
+        package var tap: TapOptions?
         package init(
             diskPath: String, diskByteCount: UInt64 = 0, createIfMissing: Bool = false, cores: Int = 0,
             forceFallback: Bool = false, takesSignals: Bool = false
@@ -49,9 +52,12 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     /// One per core, at a stride that gives each its own cache lines.
     private let cores: UnsafeMutablePointer<CoreState>
 
+    /// Nil: Linux's sockets.
+    private var network: HostNetwork?
+
     private static let maxCores = 256
 
-    /// 22023 for a number of cores that cannot be, 58030 if the disk cannot be opened, 53100 if there is no space to create
+    /// 22023 for a number of cores or a network address that cannot be, 58030 if the TAP device or the disk cannot be opened, 53100 if there is no space to create
     /// it, 55006 if another process has it.
     package init(options: Options) throws(EngineError) {
         guard (0...Self.maxCores).contains(options.cores) else {
@@ -90,6 +96,7 @@ package final class HostPlatform: Platform, @unchecked Sendable {
                     + "instead, which is slower; see sysctl kernel.io_uring_disabled and the container's seccomp profile"
             )
         }
+        if let tap = options.tap { network = try HostNetwork(tap, coreCount: count) }
         if disk.is_direct == 0 {
             log("the disk does not allow direct I/O: the page cache of Linux holds a second copy of its pages")
         }
@@ -156,12 +163,29 @@ package final class HostPlatform: Platform, @unchecked Sendable {
             exit(status: 71)
         }
         cores[core].ring = ring
+        if core == HostNetwork.owner { network?.forgetWatch() }
         body(core)
         cores[core].ring = nil
         dbk_ring_destroy(ring)
     }
 
     package func park(_ core: CoreIndex, until deadline: Nanoseconds) {
+        guard let network else { return parkInRing(core, until: deadline) }
+        if core == HostNetwork.owner {
+            driveNetwork(network, core)
+            let own = network.stack.nextDeadline
+            parkInRing(core, until: network.hasWork ? Nanoseconds(0) : own < deadline ? own : deadline)
+        } else {
+            if network.service.hasRequests(from: core) { wake(HostNetwork.owner) }
+            parkInRing(core, until: network.stack.hasCompletions(core) ? Nanoseconds(0) : deadline)
+        }
+    }
+
+    private func driveNetwork(_ network: HostNetwork, _ core: CoreIndex) {
+        network.drive(cores[core].ring, wake: { wake($0) }, log: { log($0) })
+    }
+
+    private func parkInRing(_ core: CoreIndex, until deadline: Nanoseconds) {
         let (wasFirst, _) = cores[core].sleep.compareExchange(
             expected: Sleep.awake, desired: Sleep.asleep, ordering: .acquiringAndReleasing)
         if wasFirst {
@@ -181,9 +205,30 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         }
     }
 
-    package func submit(_ core: CoreIndex) { dbk_ring_submit(cores[core].ring) }
+    package func submit(_ core: CoreIndex) {
+        if let network, core != HostNetwork.owner, network.service.hasRequests(from: core) { wake(HostNetwork.owner) }
+        dbk_ring_submit(cores[core].ring)
+    }
 
     package func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int {
+        guard let network else { return pollRing(core, into: events) }
+        if core == HostNetwork.owner { driveNetwork(network, core) }
+        let count = network.stack.takeCompletions(core, into: events)
+        if count == events.count { return count }
+        let rest = UnsafeMutableBufferPointer(rebasing: events[count...])
+        var ringCount = pollRing(core, into: rest)
+        if core == HostNetwork.owner {
+            for index in 0..<ringCount where rest[index].tag == Tag(network.tag) {
+                network.becameReadable()
+                ringCount -= 1
+                rest[index] = rest[ringCount]
+                break
+            }
+        }
+        return count + ringCount
+    }
+
+    private func pollRing(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int {
         let base = UnsafeMutableRawPointer(events.baseAddress!).assumingMemoryBound(to: dbk_event.self)
         return Int(dbk_ring_poll(cores[core].ring, base, UInt32(events.count)))
     }
@@ -224,6 +269,7 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     // MARK: Streams
 
     package func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {
+        if let network { return try network.service.listen(address: address) }
         guard let (host, givenPort) = Self.split(address) else {
             throw EngineError(
                 .invalidParameterValue, "invalid listen address \"\(address)\"", hint: "Write A.B.C.D:PORT.")
@@ -250,15 +296,19 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     }
 
     package func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool {
-        dbk_ring_accept(cores[core].ring, listener.rawValue, UInt64(tag)) != 0
+        if let network { return network.service.queueAccept(core, listener, tag: tag) }
+        return dbk_ring_accept(cores[core].ring, listener.rawValue, UInt64(tag)) != 0
     }
     package func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool {
-        dbk_ring_receive(cores[core].ring, stream.rawValue, buffer.base, buffer.byteCount, UInt64(tag)) != 0
+        if let network { return network.service.queueReceive(core, stream, into: buffer, tag: tag) }
+        return dbk_ring_receive(cores[core].ring, stream.rawValue, buffer.base, buffer.byteCount, UInt64(tag)) != 0
     }
     package func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool {
-        dbk_ring_send(cores[core].ring, stream.rawValue, buffer.base, buffer.byteCount, UInt64(tag)) != 0
+        if let network { return network.service.queueSend(core, stream, buffer, tag: tag) }
+        return dbk_ring_send(cores[core].ring, stream.rawValue, buffer.base, buffer.byteCount, UInt64(tag)) != 0
     }
     package func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool {
+        if let network { return try network.service.queueConnect(core, to: address, tag: tag) }
         guard let (host, port) = Self.split(address) else { throw Self.invalidAddress(address) }
         let queued = dbk_ring_connect(cores[core].ring, host, port, UInt64(tag))
         if queued == -22 { throw Self.invalidAddress(address) }
@@ -267,8 +317,16 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         }
         return queued != 0
     }
-    package func shutdown(_ stream: StreamHandle) { dbk_shutdown(stream.rawValue) }
-    package func close(_ stream: StreamHandle) { dbk_close_stream(stream.rawValue) }
+    package func shutdown(_ stream: StreamHandle) {
+        guard let network else { return dbk_shutdown(stream.rawValue) }
+        network.service.shutdown(stream)
+        wake(HostNetwork.owner)
+    }
+    package func close(_ stream: StreamHandle) {
+        guard let network else { return dbk_close_stream(stream.rawValue) }
+        network.service.close(stream)
+        wake(HostNetwork.owner)
+    }
 
     // MARK: The rest
 

@@ -21,8 +21,20 @@ struct Serve: ParsableCommand {
     @Option(help: "Size of the disk file if it is created.")
     var diskSize = ByteCount(16 << 30)
 
-    @Option(help: "Address to listen on; port 0 picks one.")
-    var listen = "127.0.0.1:5432"
+    @Option(
+        help: """
+            Address to listen on; port 0 picks one. By default 127.0.0.1:5432, with a network of its own 0.0.0.0:5432.
+            """)
+    var listen: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Use the engine's own network stack over a TAP device; without an address it asks DHCP.",
+            valueName: "tap:NAME[,ip=ADDRESS/LENGTH[,gateway=ADDRESS]]"))
+    var net: String?
+
+    @Option(help: "Who may connect beyond loopback: 'trust' lets everyone in, as any user.")
+    var auth: Authentication?
 
     @Option(help: "Memory for everything: cache, log, undo, queries.")
     var memory = ByteCount(1 << 30)
@@ -38,12 +50,21 @@ struct Serve: ParsableCommand {
 
     func run() throws {
         do throws(EngineError) {
-            let platform = try HostPlatform(
-                options: .init(
-                    diskPath: disk, diskByteCount: UInt64(diskSize.value), createIfMissing: true, cores: cores,
-                    forceFallback: fallback, takesSignals: true))
+            var host = HostPlatform.Options(
+                diskPath: disk, diskByteCount: UInt64(diskSize.value), createIfMissing: true, cores: cores,
+                forceFallback: fallback, takesSignals: true)
+            if let net {
+                guard let tap = TapOptions(net) else {
+                    throw EngineError(
+                        .invalidParameterValue, "invalid network \"\(net)\"",
+                        hint: "Write tap:NAME,ip=A.B.C.D/LENGTH,gateway=A.B.C.D.")
+                }
+                host.tap = tap
+            }
             var options = ServeOptions()
-            options.address = listen
+            options.address = listen ?? (net == nil ? "127.0.0.1:5432" : "0.0.0.0:5432")
+            options.trustsNetwork = auth == .trust
+            let platform = try HostPlatform(options: host)
             options.engine.memoryByteCount = memory.value
             options.engine.logByteCount = logSize.map { UInt64($0.value) }
             try EngineCore(platform: platform, options: options).serve {
@@ -54,6 +75,10 @@ struct Serve: ParsableCommand {
             throw Failure.report(error)
         }
     }
+}
+
+enum Authentication: String, ExpressibleByArgument, CaseIterable {
+    case trust
 }
 
 /// Errors of the engine on the command line: PostgreSQL's words, and an exit status.

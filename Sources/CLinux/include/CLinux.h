@@ -65,6 +65,14 @@ void dbk_shutdown(int stream);
 // Also ends what is pending on the stream.
 void dbk_close_stream(int stream);
 
+// ---- Packet devices -----------------------------------------------------------------------------------------------
+// A TAP device (Documentation/networking/tuntap.rst): made if it is missing, and then gone with the descriptor. Returns the
+// descriptor, which does not block; *mtu is the link's.
+int dbk_tap_open(const char *name, int *mtu);
+// One frame. Returns its bytes, 0 if there is none (no room for it), or -errno.
+ssize_t dbk_tap_read(int tap, void *frame, size_t capacity);
+ssize_t dbk_tap_write(int tap, const void *frame, size_t byte_count);
+
 // ---- Threads ------------------------------------------------------------------------------------------------------
 // The CPUs this process may use; returns how many were stored.
 int dbk_allowed_cpus(int *cpus, int capacity);
