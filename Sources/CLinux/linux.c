@@ -24,6 +24,7 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -196,6 +197,44 @@ int dbk_listen(const char *host, uint16_t *port, int backlog) {
     *port = ntohs(address.sin_port);
     return fd;
 }
+
+static int bind_unix(const struct sockaddr_un *address) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    if (bind(fd, (const struct sockaddr *)address, sizeof *address) == 0) return fd;
+    int error = -errno;
+    close(fd);
+    return error;
+}
+
+// What a server leaves behind that was killed: a socket that refuses connections.
+static int is_abandoned(const struct sockaddr_un *address) {
+    struct stat status;
+    if (lstat(address->sun_path, &status) || !S_ISSOCK(status.st_mode)) return 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return 0;
+    int refused = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 && errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+int dbk_listen_unix(const char *path, int backlog) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    int fd = bind_unix(&address);
+    if (fd == -EADDRINUSE && is_abandoned(&address) && unlink(path) == 0) fd = bind_unix(&address);
+    if (fd < 0) return fd;
+    if (chmod(path, 0777) || listen(fd, backlog)) {
+        int error = -errno;
+        unlink(path);
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+void dbk_unlink(const char *path) { unlink(path); }
 
 void dbk_shutdown(int stream) { shutdown(stream, SHUT_RDWR); }
 

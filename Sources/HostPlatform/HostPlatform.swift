@@ -52,6 +52,8 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     /// One per core, at a stride that gives each its own cache lines.
     private let cores: UnsafeMutablePointer<CoreState>
 
+    /// Unix-domain sockets, to be removed at the end. Filled before clients come.
+    private var socketPaths: [String] = []
     /// Nil: Linux's sockets.
     private var network: HostNetwork?
 
@@ -103,6 +105,7 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     }
 
     deinit {
+        for path in socketPaths { dbk_unlink(path) }
         for core in 0..<topology.coreCount { dbk_close(cores[core].wakeEvent) }
         cores.deinitialize(count: topology.coreCount)
         cores.deallocate()
@@ -270,6 +273,7 @@ package final class HostPlatform: Platform, @unchecked Sendable {
 
     package func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {
         if let network { return try network.service.listen(address: address) }
+        if address.hasPrefix("/") { return try listen(path: address) }
         guard let (host, givenPort) = Self.split(address) else {
             throw EngineError(
                 .invalidParameterValue, "invalid listen address \"\(address)\"", hint: "Write A.B.C.D:PORT.")
@@ -282,6 +286,21 @@ package final class HostPlatform: Platform, @unchecked Sendable {
                 .ioError, "could not listen on \(address): \(String(cString: dbk_error_text(-fd)))", severity: .fatal)
         }
         return (StreamHandle(rawValue: fd), "\(host):\(port)")
+    }
+
+    private func listen(path: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {
+        let fd = dbk_listen_unix(path, 1024)
+        if fd == -98 {
+            throw EngineError(
+                .objectInUse, "socket \"\(path)\" is in use", severity: .fatal,
+                hint: "Stop the other server, or listen on another port.")
+        }
+        if fd < 0 {
+            throw EngineError(
+                .ioError, "could not listen on \"\(path)\": \(String(cString: dbk_error_text(-fd)))", severity: .fatal)
+        }
+        socketPaths.append(path)
+        return (StreamHandle(rawValue: fd), path)
     }
 
     private static func invalidAddress(_ address: String) -> EngineError {

@@ -36,6 +36,9 @@ struct Serve: ParsableCommand {
     @Option(help: "Who may connect beyond loopback: 'trust' lets everyone in, as any user.")
     var auth: Authentication?
 
+    @Option(help: "Directory for a Unix-domain socket besides, as psql looks for one where -h names a directory.")
+    var socketDirectory: String?
+
     @Option(help: "Memory for everything: cache, log, undo, queries.")
     var memory = ByteCount(1 << 30)
 
@@ -47,6 +50,12 @@ struct Serve: ParsableCommand {
 
     @Flag(help: "Use threads and epoll instead of io_uring.")
     var fallback = false
+
+    func validate() throws {
+        if net != nil && socketDirectory != nil {
+            throw ValidationError("With --net there are no sockets of Linux: leave out --socket-directory.")
+        }
+    }
 
     func run() throws {
         do throws(EngineError) {
@@ -63,6 +72,7 @@ struct Serve: ParsableCommand {
             }
             var options = ServeOptions()
             options.address = listen ?? (net == nil ? "127.0.0.1:5432" : "0.0.0.0:5432")
+            options.socketDirectory = socketDirectory
             options.trustsNetwork = auth == .trust
             let platform = try HostPlatform(options: host)
             options.engine.memoryByteCount = memory.value

@@ -64,6 +64,10 @@ int dbk_listen(const char *host, uint16_t *port, int backlog);
 void dbk_shutdown(int stream);
 // Also ends what is pending on the stream.
 void dbk_close_stream(int stream);
+// The listener at a path, for every user as PostgreSQL's is: takes the place of a socket that nobody listens on any more. The
+// descriptor or -errno, -EADDRINUSE if somebody does.
+int dbk_listen_unix(const char *path, int backlog);
+void dbk_unlink(const char *path);
 
 // ---- Packet devices -----------------------------------------------------------------------------------------------
 // A TAP device (Documentation/networking/tuntap.rst): made if it is missing, and then gone with the descriptor. Returns the

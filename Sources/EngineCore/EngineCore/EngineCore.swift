@@ -8,6 +8,8 @@ import Runtime
 package struct ServeOptions: Sendable {
     package var engine = EngineOptions()
     package var address = "127.0.0.1:5432"
+    /// Directory for a Unix-domain socket beside it, named as PostgreSQL names it, on platforms that have a file system.
+    package var socketDirectory: String?
     /// Whoever reaches the address may connect as any user: said by the operator, since there are no passwords yet.
     package var trustsNetwork = false
     package init() {}
@@ -28,7 +30,8 @@ package final class EngineCore: @unchecked Sendable {
             maxFibersPerWorker: options.engine.sessionLimit + 128)
     }
 
-    /// Returns after a clean stop. `announce` is told the address once connections are accepted. Errors: those of opening.
+    /// Returns after a clean stop. `announce` is told each address once connections are accepted, the one of `options` first.
+    /// Errors: those of opening.
     package func serve(announce: @escaping (String) -> Void) throws(EngineError) {
         try scheduler.run { [self] in
             do throws(EngineError) {
@@ -46,11 +49,21 @@ package final class EngineCore: @unchecked Sendable {
         let engine = try Engine.open(options.engine)
         let server = Server(engine: engine, sessionLimit: options.engine.sessionLimit)
         let bound = try server.listen(options.address)
+        let socket = try options.socketDirectory.map { (directory) throws(EngineError) in
+            try server.listen("\(directory)/.s.PGSQL.\(Self.port(of: bound))")
+        }
         announce(bound)
+        if let socket { announce(socket) }
         _ = Completion.wait { tag in scheduler.platform.queueStopRequest(Fiber.core, tag: tag) }
         scheduler.platform.log("stopping")
         server.stop()
         try engine.close()
+    }
+
+    private static func port(of address: String) -> String {
+        let bytes = Array(address.utf8)
+        let start = (bytes.lastIndex(of: UInt8(ascii: ":")) ?? -1) + 1
+        return String(decoding: bytes[start...], as: UTF8.self)
     }
 
     /// Until passwords exist, only the machine itself may connect, unless the network is trusted.

@@ -149,7 +149,8 @@ package protocol Platform: AnyObject {
     ) -> Bool
 
     // Streams
-    /// `address` as text, `A.B.C.D:PORT`; port 0 picks one. The bound address is returned.
+    /// `address` as text, `A.B.C.D:PORT`; port 0 picks one. The bound address is returned. Where there is a file system, a path
+    /// that begins with a slash is a Unix-domain socket.
     func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String)
     /// One completion per connection, result = its handle, until the listener is closed.
     func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool

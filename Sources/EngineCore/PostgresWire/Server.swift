@@ -86,8 +86,7 @@ package final class Server: @unchecked Sendable {
     package let registry: SessionRegistry
     package let stopFlag = StopFlag()
     private let scheduler: Scheduler
-    private var listener: StreamHandle?
-    private let acceptCell: UnsafeMutablePointer<Completion>
+    private var listeners: [(stream: StreamHandle, cell: UnsafeMutablePointer<Completion>)] = []
     private var nextCore: CoreIndex = 0
     private let connectionCount = Atomic<Int>(0)
 
@@ -96,16 +95,17 @@ package final class Server: @unchecked Sendable {
         self.engine = engine
         scheduler = Fiber.scheduler
         registry = SessionRegistry(platform: scheduler.platform, limit: sessionLimit)
-        acceptCell = .allocate(capacity: 1)
     }
 
-    deinit { acceptCell.deallocate() }
+    deinit { for listener in listeners { listener.cell.deallocate() } }
 
-    /// Starts to accept connections; returns the address bound. By a fiber of core 0, which then owns the listener.
+    /// Starts to accept connections; returns the address bound. By a fiber of core 0, which then owns the listener. May be
+    /// called again for further addresses.
     package func listen(_ address: String) throws(EngineError) -> String {
         let (listener, bound) = try scheduler.platform.listen(address: address)
-        self.listener = listener
-        acceptCell.initialize(
+        let cell = UnsafeMutablePointer<Completion>.allocate(capacity: 1)
+        listeners.append((listener, cell))
+        cell.initialize(
             to: Completion(
                 handler: { cell in
                     let completion = cell.assumingMemoryBound(to: Completion.self)
@@ -113,7 +113,7 @@ package final class Server: @unchecked Sendable {
                     let server = Unmanaged<Server>.fromOpaque(context).takeUnretainedValue()
                     server.accepted(completion.pointee.result)
                 }, context: Unmanaged.passUnretained(self).toOpaque()))
-        guard scheduler.platform.queueAccept(Fiber.core, listener, tag: acceptCell.tag) else {
+        guard scheduler.platform.queueAccept(Fiber.core, listener, tag: cell.tag) else {
             throw EngineError(.ioError, "could not wait for connections: the submission queue is full")
         }
         return bound
@@ -142,7 +142,7 @@ package final class Server: @unchecked Sendable {
     /// Ends every session: running statements are cancelled, transactions rolled back. Returns when all have ended.
     package func stop() {
         stopFlag.set()
-        if let listener { scheduler.platform.close(listener) }
+        for listener in listeners { scheduler.platform.close(listener.stream) }
         while connectionCount.load(ordering: .acquiring) > 0 {
             registry.interruptAll()
             Fiber.sleep(.milliseconds(5))
