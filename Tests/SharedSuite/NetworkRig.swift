@@ -94,8 +94,8 @@ final class NetworkWorld {
     private var random: SuiteRandom
     private var wires = [Wire(), Wire()]
     private var frameCount = 0
-    /// Looks at every frame before it enters the link, by the index of its sender; false loses it.
-    var filter: ((Int, [UInt8]) -> Bool)?
+    /// Looks at every frame before it enters the link, by the index of its sender, and may change it; false loses it.
+    var filter: ((Int, inout [UInt8]) -> Bool)?
 
     init(_ a: NetworkConfiguration, _ b: NetworkConfiguration, _ options: LinkOptions = LinkOptions()) {
         self.options = options
@@ -113,8 +113,8 @@ final class NetworkWorld {
         var count = 0
         while let frame = hosts[sender].stack.nextTransmit() {
             count += 1
-            let bytes = Array(UnsafeRawBufferPointer(start: frame.base, count: frame.byteCount))
-            if let filter, !filter(sender, bytes) { continue }
+            var bytes = Array(UnsafeRawBufferPointer(start: frame.base, count: frame.byteCount))
+            if let filter, !filter(sender, &bytes) { continue }
             if happens(options.lostOf10000) { continue }
             launch(bytes, from: sender)
             if happens(options.doubledOf10000) { launch(bytes, from: sender) }

@@ -38,6 +38,8 @@ package func allCases() -> [SuiteCase] {
     cases += queryExecCases()
     cases += spillCases()
     cases += networkCases()
+    cases += networkScriptCases()
+    cases += networkFaultCases()
     return cases
 }
 

@@ -194,6 +194,16 @@ package final class NetworkStack {
     /// Frames for the device that wait.
     @inline(__always) package var pendingTransmitCount: Int { transmit.pendingCount }
 
+    /// Bytes of the connections' buffers that hold something; what they may hold at most.
+    package var bufferByteCountInUse: Int { (pool.count - pool.freeCount) * ChunkPool.chunkByteCount }
+    package var bufferByteCount: Int { pool.count * ChunkPool.chunkByteCount }
+    /// Connections in any state, TIME-WAIT included.
+    package var connectionCount: Int {
+        var count = 0
+        for index in 0..<configuration.connectionLimit where connections[index].state != .closed { count += 1 }
+        return count
+    }
+
     // MARK: Completions
 
     @inline(__always) func complete(_ core: Int, _ tag: Tag, _ result: Int) {

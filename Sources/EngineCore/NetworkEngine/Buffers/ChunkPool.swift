@@ -48,9 +48,9 @@ struct ChunkPool {
         return freeList[freeCount]
     }
 
-    /// Nil if all that is free was promised.
+    /// Nil if all that is free was promised, or may yet be to connections that come: an eighth is kept for them.
     mutating func allocate() -> UInt32? {
-        if freeCount <= promised { return nil }
+        if freeCount <= promised + count / 8 { return nil }
         freeCount -= 1
         return freeList[freeCount]
     }
@@ -62,5 +62,5 @@ struct ChunkPool {
     }
 
     /// Chunks that anyone may take.
-    @inline(__always) var spareCount: Int { freeCount - promised }
+    @inline(__always) var spareCount: Int { max(freeCount - promised - count / 8, 0) }
 }

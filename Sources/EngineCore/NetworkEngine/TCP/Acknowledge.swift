@@ -9,6 +9,7 @@ extension NetworkStack {
         let una = c.pointee.sendUnacknowledged
         let hadWindow = c.pointee.sendWindow
         if acknowledged >= una { updateWindow(c, segment, acknowledged, sequence) }
+        let sackedBefore = c.pointee.scoreboard.byteCount
         let newlySacked = takeSACK(c, segment)
         if acknowledged > una {
             advance(c, acknowledged, segment)
@@ -20,9 +21,14 @@ extension NetworkStack {
                 c.pointee.hasSACK
                 ? newlySacked > 0
                 : segment.length == 0 && hadWindow == c.pointee.sendWindow
-            if isDuplicate { arrivesDuplicate(c) }
+            // Answers to probes of a closed window tell of no loss.
+            if isDuplicate && c.pointee.sendWindow > 0 { arrivesDuplicate(c) }
         }
         if c.pointee.hasSACK && newlySacked > 0 { detectLostAgain(c) }
+        if c.pointee.hasSACK && c.pointee.phase == .recovery {
+            reduceRate(
+                c, delivered: Int(c.pointee.sendUnacknowledged - una) + c.pointee.scoreboard.byteCount - sackedBefore)
+        }
         // Room in the window, or for more in the network.
         if c.pointee.sendEnd > c.pointee.sendNext || c.pointee.finIsQueued || c.pointee.phase != .open
             || c.pointee.sendTag != 0
@@ -179,16 +185,17 @@ extension NetworkStack {
         c.pointee.phase = .recovery
         c.pointee.recoveryPoint = c.pointee.sendMax
         c.pointee.highRetransmit = c.pointee.sendUnacknowledged
-        c.pointee.holeStart = 0
+        c.pointee.holeTries = 0
+        c.pointee.recoveryFlight = c.pointee.outstandingByteCount
+        c.pointee.recoveryDelivered = 0
         c.pointee.congestion.reduce(outstanding: c.pointee.outstandingByteCount)
         // The first segment goes whatever the window says (RFC 6675, section 5, step 4.3).
         let una = c.pointee.sendUnacknowledged
         sendAgain(c, at: una)
+        c.pointee.recoverySent = c.pointee.segmentByteCount
         c.pointee.highRetransmit =
             una + UInt64(min(c.pointee.segmentByteCount, max(Int(c.pointee.sendEnd) - Int(una), 1)))
-        c.pointee.holeStart = una
-        c.pointee.holeMark = c.pointee.sendMax
-        startRetransmitTimer(c)
+        sentFirstHole(c)
         markDirty(c)
     }
 
@@ -200,6 +207,12 @@ extension NetworkStack {
             c.pointee.congestion.recovered(outstanding: pipe(c))
             return
         }
+        c.pointee.holeTries = 0
+        if c.pointee.highRetransmit > acknowledged {
+            // Sent again already, some time within the last round trip.
+            c.pointee.holeSince = clock - Nanoseconds(c.pointee.roundTrip.smoothed / 2)
+            c.pointee.holeMark = c.pointee.sendMax
+        }
         c.pointee.highRetransmit = max(c.pointee.highRetransmit, acknowledged)
         if !c.pointee.hasSACK {
             // A partial acknowledgement: the next segment is missing, too (RFC 6582, section 3.2, step 3).
@@ -209,14 +222,37 @@ extension NetworkStack {
         }
     }
 
-    /// The first hole was sent again, and what was sent after that has arrived: it was lost once more, so the holes are gone
-    /// through from the start.
+    /// Proportional rate reduction (RFC 6937, section 3.1): during recovery as much goes out as comes through, scaled down to
+    /// the new threshold, so that the end of recovery lets no burst loose.
+    private func reduceRate(_ c: ConnectionPointer, delivered: Int) {
+        c.pointee.recoveryDelivered += max(delivered, 0)
+        let pipe = self.pipe(c)
+        let threshold = c.pointee.congestion.threshold
+        let quota: Int
+        if pipe > threshold {
+            quota =
+                (c.pointee.recoveryDelivered * threshold + c.pointee.recoveryFlight - 1)
+                / max(c.pointee.recoveryFlight, 1)
+                - c.pointee.recoverySent
+        } else {
+            let limit =
+                max(c.pointee.recoveryDelivered - c.pointee.recoverySent, delivered) + c.pointee.segmentByteCount
+            quota = min(threshold - pipe, limit)
+        }
+        c.pointee.congestion.setRecoveryWindow(pipe + max(quota, 0))
+    }
+
+    /// The first hole was sent again, yet what was sent after it arrives, or a round trip and a quarter has passed while the
+    /// peer answers: it was lost once more (after RFC 8985, section 7.2, for the one segment that holds everything up).
     private func detectLostAgain(_ c: ConnectionPointer) {
-        guard c.pointee.phase == .recovery, c.pointee.holeStart == c.pointee.sendUnacknowledged,
-            !c.pointee.scoreboard.isEmpty,
-            c.pointee.scoreboard.upper > c.pointee.holeMark + UInt64(3 * c.pointee.segmentByteCount)
+        guard c.pointee.phase == .recovery, !c.pointee.scoreboard.isEmpty,
+            c.pointee.highRetransmit > c.pointee.sendUnacknowledged
         else { return }
-        c.pointee.holeStart = 0
-        c.pointee.highRetransmit = c.pointee.sendUnacknowledged
+        let trip = c.pointee.roundTrip.smoothed
+        let isOverdue = (clock - c.pointee.holeSince).rawValue > trip + max(trip / 4, 1_000_000)
+        let isOvertaken = c.pointee.scoreboard.upper > c.pointee.holeMark + UInt64(3 * c.pointee.segmentByteCount)
+        if !isOverdue && !isOvertaken { return }
+        sendAgain(c, at: c.pointee.sendUnacknowledged)
+        sentFirstHole(c)
     }
 }

@@ -1,4 +1,5 @@
-// How much may be in the network: NewReno (RFC 5681, 6582) or CUBIC (RFC 9438), slow start ended early by HyStart++ (RFC 9406).
+// How much may be in the network: NewReno (RFC 5681, 6582) or CUBIC (RFC 9438), slow start ended early by a
+// rising delay (HyStart: Ha and Rhee, 2011; the thresholds are RFC 9406's).
 // Windows are bytes; CUBIC's curve is computed in segments, as in its RFC.
 
 import Platform
@@ -25,14 +26,11 @@ struct CongestionControl: BitwiseCopyable {
     private static let alpha = 3 * (1 - beta) / (1 + beta)
     private var acknowledgedInReno = 0
 
-    // HyStart++ (RFC 9406, section 4.2); times in nanoseconds
+    // HyStart; times in nanoseconds
     private var roundEnd: StreamPosition = 0
     private var lastRoundMinimum = UInt64.max
     private var thisRoundMinimum = UInt64.max
     private var sampleCount = 0
-    /// Rounds of conservative slow start so far; -1 outside.
-    private var conservativeRounds = -1
-    private var conservativeBaseline = UInt64.max
 
     /// The initial window of RFC 6928.
     mutating func start(segment: Int, algorithm: CongestionAlgorithm) {
@@ -48,8 +46,7 @@ struct CongestionControl: BitwiseCopyable {
     /// `byteCount` bytes were acknowledged outside fast recovery, while the window was the limit.
     mutating func acknowledged(_ byteCount: Int, now: Nanoseconds, roundTrip: UInt64) {
         if isInSlowStart {
-            let divisor = conservativeRounds >= 0 ? 4 : 1
-            window += min(byteCount, 8 * segment) / divisor
+            window += byteCount
             return
         }
         switch algorithm {
@@ -103,7 +100,6 @@ struct CongestionControl: BitwiseCopyable {
     }
 
     private mutating func reduceThreshold(_ outstanding: Int) {
-        conservativeRounds = -1
         switch algorithm {
         case .newReno: threshold = max(outstanding / 2, 2 * segment)
         case .cubic:
@@ -117,6 +113,9 @@ struct CongestionControl: BitwiseCopyable {
         acknowledgedInReno = 0
     }
 
+    /// During fast recovery: what may be in the network after this acknowledgement (RFC 6937).
+    mutating func setRecoveryWindow(_ byteCount: Int) { window = max(byteCount, segment) }
+
     /// Fast recovery ends.
     mutating func recovered(outstanding: Int) {
         window = max(min(threshold, outstanding + 3 * segment), 2 * segment)
@@ -128,9 +127,10 @@ struct CongestionControl: BitwiseCopyable {
         epoch = .never
     }
 
-    // MARK: HyStart++
+    // MARK: HyStart
 
-    /// A round-trip sample during slow start. `sent` and `acknowledged` bound the round.
+    /// A round-trip sample during slow start. `sent` and `acknowledged` bound the round. A queue that stands during a whole
+    /// round tells that the path is full: slow start is over, before it overflows.
     mutating func roundTripSample(_ sample: UInt64, sent: StreamPosition, acknowledged: StreamPosition) {
         if !isInSlowStart { return }
         if acknowledged >= roundEnd {
@@ -138,29 +138,12 @@ struct CongestionControl: BitwiseCopyable {
             lastRoundMinimum = thisRoundMinimum
             thisRoundMinimum = UInt64.max
             sampleCount = 0
-            if conservativeRounds >= 0 {
-                conservativeRounds += 1
-                if conservativeRounds >= 5 {
-                    threshold = window
-                    conservativeRounds = -1
-                    return
-                }
-            }
         }
         thisRoundMinimum = min(thisRoundMinimum, sample)
         sampleCount += 1
         if sampleCount < 8 || lastRoundMinimum == UInt64.max { return }
-        if conservativeRounds < 0 {
-            let tolerance = min(max(lastRoundMinimum / 8, 4_000_000), 16_000_000)
-            if thisRoundMinimum >= lastRoundMinimum + tolerance {
-                conservativeBaseline = thisRoundMinimum
-                conservativeRounds = 0
-            }
-        } else if thisRoundMinimum < conservativeBaseline {
-            // The rise was spurious: back to full slow start.
-            conservativeBaseline = UInt64.max
-            conservativeRounds = -1
-        }
+        let tolerance = min(max(lastRoundMinimum / 8, 4_000_000), 16_000_000)
+        if thisRoundMinimum >= lastRoundMinimum + tolerance { threshold = window }
     }
 
     /// By Newton's method; there is no libm in Ring 0.

@@ -30,7 +30,7 @@ struct Connection {
     var remote = IPv4Endpoint(.any, 0)
     var state = TCPState.closed
     /// Of the handle; counts the slot's uses.
-    var generation: UInt16 = 0
+    var generation: UInt16 = 1
     let index: Int32
     /// The handle is out; without, the connection ends by itself.
     var isOwned = false
@@ -84,7 +84,14 @@ struct Connection {
     var highRetransmit: StreamPosition = 0
     /// Highest position sent when the first hole was last sent again: a SACK far above tells that this was lost, too.
     var holeMark: StreamPosition = 0
-    var holeStart: StreamPosition = 0
+    /// When the first hole was last sent again, and how often the timer has done it.
+    var holeSince = Nanoseconds(0)
+    var holeTries = 0
+    /// Proportional rate reduction (RFC 6937): bytes that left the network since recovery began, bytes sent since, and bytes
+    /// that were outstanding then.
+    var recoveryDelivered = 0
+    var recoverySent = 0
+    var recoveryFlight = 0
     /// All holes are taken for lost, however little lies above them: a probe has shown them.
     var allHolesAreLost = false
     /// End of the tail loss probe (RFC 8985, section 7) that is out; 0 for none.

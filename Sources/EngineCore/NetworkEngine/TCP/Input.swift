@@ -243,26 +243,34 @@ extension NetworkStack {
             }
             return
         }
-        var base = segment.payload
-        var at = sequence
-        var count = segment.payloadByteCount
-        if at < c.pointee.receiveNext {
-            let known = Int(c.pointee.receiveNext - at)
+        var end = sequence + UInt64(segment.payloadByteCount)
+        if sequence < c.pointee.receiveNext {
+            // Sent again: our acknowledgement was lost.
             c.pointee.acknowledgeNow = true
-            if known >= count { return }
-            base += known
-            at += UInt64(known)
-            count -= known
         }
-        if at + UInt64(count) > c.pointee.receiveEdge {
-            if at >= c.pointee.receiveEdge { return }
-            count = Int(c.pointee.receiveEdge - at)
+        end = min(end, c.pointee.receiveEdge)
+        if sequence > c.pointee.receiveNext {
+            if end > sequence {
+                arrivesOutOfOrder(c, segment.payload, Int(end - sequence), sequence)
+            }
+            return
         }
-        if at == c.pointee.receiveNext {
-            arrivesInOrder(c, base, count)
-        } else {
-            arrivesOutOfOrder(c, base, count, at)
+        // In order: up to what is held already, which is not overwritten, and on behind it.
+        while end > c.pointee.receiveNext {
+            let next = c.pointee.receiveNext
+            var limit = end
+            if !c.pointee.outOfOrder.isEmpty { limit = min(limit, c.pointee.outOfOrder[0].lower) }
+            arrivesInOrder(c, segment.payload + Int(next - sequence), Int(limit - next))
+            // Memory was short.
+            if c.pointee.receiveNext < limit { break }
         }
+        c.pointee.unacknowledgedByteCount += segment.payloadByteCount
+        if c.pointee.unacknowledgedByteCount >= 2 * c.pointee.segmentByteCount || !c.pointee.outOfOrder.isEmpty {
+            c.pointee.acknowledgeNow = true
+        } else if c.pointee.acknowledgeDeadline == .never {
+            c.pointee.acknowledgeDeadline = clock + .milliseconds(40)
+        }
+        deliverReceived(c)
     }
 
     private func arrivesInOrder(_ c: ConnectionPointer, _ base: UnsafeRawPointer, _ count: Int) {
@@ -287,13 +295,6 @@ extension NetworkStack {
         }
         joinOutOfOrder(c)
         if c.pointee.isShutDown { dropReadable(c) }
-        c.pointee.unacknowledgedByteCount += count
-        if c.pointee.unacknowledgedByteCount >= 2 * c.pointee.segmentByteCount || !c.pointee.outOfOrder.isEmpty {
-            c.pointee.acknowledgeNow = true
-        } else if c.pointee.acknowledgeDeadline == .never {
-            c.pointee.acknowledgeDeadline = clock + .milliseconds(40)
-        }
-        deliverReceived(c)
     }
 
     /// Puts bytes at `receiveNext` into the buffer. If memory is short, what lies further ahead gives way: it comes again.

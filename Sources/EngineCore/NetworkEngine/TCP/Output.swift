@@ -37,6 +37,7 @@ extension NetworkStack {
             if c.pointee.phase == .recovery, let (at, count) = nextLost(c) {
                 if !send(c, at: at, count, .ack) { return }
                 retransmitted(c, at, count)
+                c.pointee.recoverySent += count
                 pipe += count
                 continue
             }
@@ -58,8 +59,10 @@ extension NetworkStack {
                 c.pointee.timedSince = clock
             }
             c.pointee.sendMax = max(c.pointee.sendMax, c.pointee.sendNext)
+            c.pointee.recoverySent += count
             pipe += count
-            if c.pointee.retransmitDeadline == .never { startRetransmitTimer(c) }
+            // A probe is due some time after the last segment, a timeout after the first.
+            if c.pointee.retransmitDeadline == .never || mayProbeTail(c) { startRetransmitTimer(c) }
             if carriesFIN { return }
         }
     }
@@ -158,11 +161,14 @@ extension NetworkStack {
         // A FIN alone counts one.
         c.pointee.highRetransmit = at + UInt64(max(count, 1))
         c.pointee.timedEnd = 0
-        if at == c.pointee.sendUnacknowledged {
-            c.pointee.holeStart = at
-            c.pointee.holeMark = c.pointee.sendMax
-            startRetransmitTimer(c)
-        }
+        if at == c.pointee.sendUnacknowledged { sentFirstHole(c) }
+    }
+
+    /// The first segment missing is on its way again.
+    func sentFirstHole(_ c: ConnectionPointer) {
+        c.pointee.holeMark = c.pointee.sendMax
+        c.pointee.holeSince = clock
+        startRetransmitTimer(c)
     }
 
     /// Sends one segment again at once, whatever the windows say: after a timeout, or as a probe.

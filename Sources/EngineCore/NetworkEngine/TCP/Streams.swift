@@ -253,13 +253,16 @@ extension NetworkStack {
         }
     }
 
-    /// The window doubles while the owner takes at least half of it in one round trip: then it is the limit.
+    /// The window grows to four times what the owner takes in a round trip: a sender that doubles its rate each time finds room
+    /// when it does, and while what is lost is sent again. Without window scaling it stays what it is.
     private func growReceiveLimit(_ c: ConnectionPointer, _ count: Int) {
+        if c.pointee.receiveScale == 0 { return }
         c.pointee.takenByteCount += count
         let trip = max(c.pointee.roundTrip.smoothed, 1_000_000)
         if (clock - c.pointee.takenSince).rawValue < trip { return }
-        if c.pointee.takenByteCount >= c.pointee.receiveLimit / 2 && pool.spareCount > pool.count / 4 {
-            c.pointee.receiveLimit = min(2 * c.pointee.receiveLimit, configuration.maxWindowByteCount)
+        if pool.spareCount > pool.count / 4 {
+            let wanted = min(4 * c.pointee.takenByteCount, configuration.maxWindowByteCount)
+            c.pointee.receiveLimit = max(c.pointee.receiveLimit, wanted)
         }
         c.pointee.takenByteCount = 0
         c.pointee.takenSince = clock

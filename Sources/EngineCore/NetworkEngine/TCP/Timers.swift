@@ -19,16 +19,25 @@ extension NetworkStack {
                 ? Nanoseconds.milliseconds(60) : .milliseconds(5)
             wait = min(wait, trip + patience)
         }
+        if mayResendHole(c) {
+            let trip = Nanoseconds(2 * c.pointee.roundTrip.smoothed << UInt64(c.pointee.holeTries))
+            wait = min(wait, trip + .milliseconds(5))
+        }
         c.pointee.retransmitDeadline = clock + wait
         timers.update(c, connections)
     }
 
     private func min(_ a: Nanoseconds, _ b: Nanoseconds) -> Nanoseconds { a < b ? a : b }
 
-    private func mayProbeTail(_ c: ConnectionPointer) -> Bool {
+    func mayProbeTail(_ c: ConnectionPointer) -> Bool {
         c.pointee.state.isSynchronized && c.pointee.phase == .open && c.pointee.probeEnd == 0 && c.pointee.hasSACK
             && c.pointee.retryCount == 0 && c.pointee.scoreboard.isEmpty && c.pointee.outstandingByteCount > 0
             && c.pointee.roundTrip.smoothed > 0 && c.pointee.sendWindow > 0
+    }
+
+    /// In fast recovery the first hole is sent again twice, sooner than a timeout would be: all else is there or on its way.
+    private func mayResendHole(_ c: ConnectionPointer) -> Bool {
+        c.pointee.phase == .recovery && c.pointee.hasSACK && c.pointee.holeTries < 2 && c.pointee.sendWindow > 0
     }
 
     func restartKeepalive(_ c: ConnectionPointer) {
@@ -80,6 +89,10 @@ extension NetworkStack {
                 probeWindow(c)
             } else if mayProbeTail(c) {
                 probeTail(c)
+            } else if mayResendHole(c) {
+                c.pointee.holeTries += 1
+                sendAgain(c, at: c.pointee.sendUnacknowledged)
+                sentFirstHole(c)
             } else {
                 timedOut(c)
             }
