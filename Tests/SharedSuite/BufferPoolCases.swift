@@ -43,6 +43,10 @@ func bufferPoolCases() -> [SuiteCase] {
         SuiteCase("bufferpool: read-ahead brings pages in without anyone waiting") { context throws(EngineError) in
             try PoolWorld.run(context, frameCount: 512) { world throws(EngineError) in try prefetchCase(world) }
         },
+        SuiteCase("bufferpool: a miss brings its neighbourhood while there is room, and only then") {
+            context throws(EngineError) in
+            try PoolWorld.run(context, frameCount: 512) { world throws(EngineError) in try neighborhoodCase(world) }
+        },
         SuiteCase("bufferpool: what a batch left in the double-write zone restores a page torn after it") {
             context throws(EngineError) in
             try PoolWorld.run(context) { world throws(EngineError) in try tornCase(world) }
@@ -297,6 +301,7 @@ private func misdirectionCase(_ world: PoolWorld) throws(EngineError) {
         context.expect(contains(error.message, "was found in its place"), "said: \(error.message)")
     }
     context.expectEqual(try world.value(2), 2, "the page itself")
+    try world.reopen()
     // A page of another database on the same device has another checksum seed.
     try world.tamper(1) { page in PageChecksum(seed: world.superblock.pageChecksum.seed ^ 1).set(page) }
     context.expectError(.dataCorrupted) { () throws(EngineError) in _ = try world.value(1) }
@@ -438,6 +443,29 @@ private func prefetchCase(_ world: PoolWorld) throws(EngineError) {
     for index in 0..<count { context.expectEqual(try world.value(index), UInt64(index) + 5, "page") }
     context.expectEqual(world.pool.count(.pageMisses), misses, "misses after read-ahead")
     context.expect(world.io.counters.total(.blockReads) - reads <= 8, "neighbours were read one by one")
+}
+
+private func neighborhoodCase(_ world: PoolWorld) throws(EngineError) {
+    let context = world.context
+    let frames = world.pool.frameCount
+    for index in 0..<frames * 3 { try world.create(index, UInt64(index) + 5) }
+    try world.pool.flushAll()
+    try world.reopen()
+    let count = frames / 2
+    for index in 0..<count {
+        context.expectEqual(try world.value(index), UInt64(index) + 5, "page")
+        Fiber.sleep(.microseconds(300))
+    }
+    // Sixteen pages lie together; a neighbour that was asked for before its read began is a miss, too.
+    let misses = world.pool.count(.pageMisses)
+    context.expect(misses < count / 4, "\(misses) misses for \(count) pages that lie together")
+    // No longer room: pages that nobody asked for would push out others.
+    for index in count..<frames * 2 { _ = try world.value(index) }
+    Fiber.sleep(.milliseconds(20))
+    let readAheads = world.pool.count(.pageReadAheads)
+    for index in frames * 2..<frames * 3 { _ = try world.value(index) }
+    Fiber.sleep(.milliseconds(20))
+    context.expectEqual(world.pool.count(.pageReadAheads), readAheads, "pages read ahead by a full cache")
 }
 
 private func tornCase(_ world: PoolWorld) throws(EngineError) {
