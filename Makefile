@@ -40,10 +40,13 @@ kernel-check: deps ## compile the whole engine as Embedded Swift for Ring 0
 bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; writes docs/benchmarks.md's tables
 	scripts/bench $(RELEASE)
 
+bench-network: build ## TCP against Linux's on one wire; as root
+	scripts/bench-network $(RELEASE)
+
 lint: ## swift format, strict
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
 clean: ## remove build products
 	rm -rf .build .build-metal
 
-.PHONY: help deps deps-test deps-bench build run test kernel-check bench lint clean
+.PHONY: help deps deps-test deps-bench build run test kernel-check bench bench-network lint clean

@@ -333,6 +333,10 @@ extension NetworkStack {
                 release(c, failure: 0)
             } else if c.pointee.state == .finWait2 {
                 startCloseTimer(c)
+            } else {
+                // A peer that keeps its window closed must not keep us for ever.
+                c.pointee.closeDeadline = clock + .seconds(600)
+                timers.update(c, connections)
             }
         }
     }
