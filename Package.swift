@@ -121,6 +121,13 @@ let package = Package(
         engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire", "NetworkEngine"]),
 
         .target(
+            name: "SimulatedPlatform", dependencies: ["Platform", "Fibers", "CLinux", "CPrimitives"],
+            swiftSettings: common),
+        .target(
+            name: "Simulation",
+            dependencies: ["Platform", "Fibers", "Runtime", "EngineCore", "SharedSuite", "SimulatedPlatform"],
+            swiftSettings: common),
+        .target(
             name: "HostPlatform", dependencies: ["Platform", "NetworkEngine", "CLinux", "CPrimitives"],
             swiftSettings: common),
         .target(
@@ -136,7 +143,7 @@ let package = Package(
         .executableTarget(
             name: "dbkernel-sim",
             dependencies: [
-                "Platform", "Fibers", "EngineCore", "HostPlatform", "SharedSuite", "Runtime", "BTree", "BufferPool",
+                "Platform", "Fibers", "EngineCore", "HostPlatform", "SharedSuite", "Simulation", "CLinux", "Runtime", "BTree", "BufferPool",
                 "MVCC",
                 "MultiEngine", "WALEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

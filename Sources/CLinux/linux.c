@@ -20,11 +20,13 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -352,6 +354,28 @@ void *dbk_map(size_t byte_count, int node, int huge) {
 void dbk_unmap(void *base, size_t byte_count) { munmap(base, byte_count); }
 void dbk_discard(void *base, size_t byte_count) { madvise(base, byte_count, MADV_DONTNEED); }
 void dbk_protect(void *base, size_t byte_count) { mprotect(base, byte_count, PROT_NONE); }
+
+// ---- Processes ----------------------------------------------------------------------------------------------------
+
+int dbk_run_alike(const char *const *arguments, int quietly) {
+    pid_t child = fork();
+    if (child < 0) return -errno;
+    if (child == 0) {
+        personality(ADDR_NO_RANDOMIZE);
+        setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1);
+        if (quietly) {
+            int null = open("/dev/null", O_WRONLY);
+            dup2(null, 1);
+            dup2(null, 2);
+        }
+        execv("/proc/self/exe", (char *const *)arguments);
+        _exit(127);
+    }
+    int status;
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR) return -errno;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
 
 // ---- The rest -----------------------------------------------------------------------------------------------------
 

@@ -258,7 +258,7 @@ private func suspectsAreResolved(_ context: SuiteContext) throws(EngineError) {
     let after = try PageAllocator(pool: rig.pool, log: rig.log, geometry: rig.geometry)
     context.expectEqual(after.suspects.count, 2, "suspects")
     let reopened = BTree(pool: rig.pool, log: rig.log, allocator: after, treeID: tree.treeID, root: tree.root)
-    for page in after.suspects { try reopened.resolve(suspect: page) }
+    for page in after.suspects { try BTree.resolve(suspect: page, pool: rig.pool, log: rig.log, allocator: after) }
     context.expectEqual(after.freePageCount, free, "free pages after the suspects are resolved")
     context.expect(try reopened.get([1], &buffer) && equalBytes(Array(buffer.bytes), long), "a used chain was freed")
     let last = try PageAllocator(pool: rig.pool, log: rig.log, geometry: rig.geometry)

@@ -14,7 +14,7 @@ import SQL
 import SQLTypes
 
 /// Columns joined by `|`, NULL as `~`.
-typealias Line = [UInt8]
+package typealias Line = [UInt8]
 
 final class ExecRig {
     let context: SuiteContext
@@ -102,10 +102,11 @@ private func contains(_ text: [UInt8], _ words: [UInt8]) -> Bool {
 func sorted(_ lines: [Line]) -> [Line] { lines.sorted { $0.lexicographicallyPrecedes($1) } }
 
 /// Keeps rows as text.
-private final class LinePort: ClientPort {
-    var lines: [Line] = []
+package final class LinePort: ClientPort {
+    package var lines: [Line] = []
+    package init() {}
 
-    func rows(
+    package func rows(
         _ chunk: Chunk, _ range: Range<Int>, _ columns: [OutputColumn], _ formats: [Bool], _ context: EvaluationContext
     ) throws(EngineError) {
         for index in range {
@@ -122,17 +123,17 @@ private final class LinePort: ClientPort {
             lines.append(line.array)
         }
     }
-    func textRow(_ values: [[UInt8]?]) { lines.append(values.first.flatMap { $0 } ?? []) }
-    func rowDescription(_ columns: [OutputColumn], _ formats: [Bool]?) {}
-    func commandComplete(_ tag: CommandTag) {}
-    func emptyQuery() {}
-    func portalSuspended() {}
-    func notice(_ notice: EngineError, _ severity: StaticString) {}
-    func parameterChanged(_ name: [UInt8], _ value: [UInt8]) {}
-    func beginCopy(isFrom: Bool, columnCount: Int, isBinary: Bool) {}
-    func receiveCopyData() -> UnsafeRawBufferPointer? { nil }
-    func copyData(_ bytes: UnsafeRawBufferPointer) {}
-    func endCopyOut() {}
+    package func textRow(_ values: [[UInt8]?]) { lines.append(values.first.flatMap { $0 } ?? []) }
+    package func rowDescription(_ columns: [OutputColumn], _ formats: [Bool]?) {}
+    package func commandComplete(_ tag: CommandTag) {}
+    package func emptyQuery() {}
+    package func portalSuspended() {}
+    package func notice(_ notice: EngineError, _ severity: StaticString) {}
+    package func parameterChanged(_ name: [UInt8], _ value: [UInt8]) {}
+    package func beginCopy(isFrom: Bool, columnCount: Int, isBinary: Bool) {}
+    package func receiveCopyData() -> UnsafeRawBufferPointer? { nil }
+    package func copyData(_ bytes: UnsafeRawBufferPointer) {}
+    package func endCopyOut() {}
 }
 
 // MARK: - Generated rows

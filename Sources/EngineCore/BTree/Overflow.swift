@@ -8,7 +8,7 @@
 //   28  CRC32C of the chain's bytes  u32                        48  number in the chain     u32
 //                                                               52  bytes here              u32
 //                                                               56  key length              u16, first page only
-//                                                               58                          6 bytes zero
+//                                                               58  root of the tree        u48, first page only
 //                                                               64  key (first page), then payload bytes
 //
 // A chain never changes: an update writes a new one. So a reader who has the leaf's 32 bytes can read the chain without any
@@ -83,6 +83,9 @@ struct OverflowPage {
     var number: Int { Int(base.little(48, as: UInt32.self)) }
     var keyByteCount: Int { number == 0 ? min(Int(base.little(56, as: UInt16.self)), TreePage.maxKeyByteCount) : 0 }
     var key: TreeKey { TreeKey(base: UnsafeRawPointer(base) + Self.dataOffset, count: keyByteCount) }
+    var root: PageID {
+        PageID(UInt64(base.little(58, as: UInt32.self)) | UInt64(base.little(62, as: UInt16.self)) << 32)
+    }
     /// The payload bytes in this page.
     var data: UnsafeRawBufferPointer {
         let start = Self.dataOffset + keyByteCount
@@ -94,7 +97,8 @@ struct OverflowPage {
     }
 
     func initialize(
-        id: PageID, tree: TreeID, next: PageID, first: PageID, number: Int, key: TreeKey, data: UnsafeRawBufferPointer
+        id: PageID, tree: TreeID, root: PageID, next: PageID, first: PageID, number: Int, key: TreeKey,
+        data: UnsafeRawBufferPointer
     ) {
         base.initializeMemory(as: UInt8.self, repeating: 0, count: pageSize)
         PageHeader.initialize(base, id: id, type: .overflow, treeID: tree.rawValue)
@@ -103,6 +107,10 @@ struct OverflowPage {
         base.setLittle(48, UInt32(number))
         base.setLittle(52, UInt32(data.count))
         base.setLittle(56, UInt16(key.count))
+        if number == 0 {
+            base.setLittle(58, UInt32(truncatingIfNeeded: root.rawValue))
+            base.setLittle(62, UInt16(root.rawValue >> 32))
+        }
         (base + Self.dataOffset).copyMemory(from: key.base, byteCount: key.count)
         (base + Self.dataOffset + key.count).copyMemory(from: data.baseAddress.unsafelyUnwrapped, byteCount: data.count)
     }
@@ -237,7 +245,7 @@ extension BTree {
         let page = reservations[index].page
         withScratchNode { scratch in
             OverflowPage(scratch.base).initialize(
-                id: page, tree: treeID, next: index + 1 < reservations.count ? reservations[index + 1].page : .none,
+                id: page, tree: treeID, root: root, next: index + 1 < reservations.count ? reservations[index + 1].page : .none,
                 first: reservations[0].page, number: index, key: index == 0 ? key : .empty,
                 data: UnsafeRawBufferPointer(rebasing: rest[start..<start + count]))
             let low = OverflowPage.dataOffset + (index == 0 ? key.count : 0) + count
@@ -284,21 +292,43 @@ extension BTree {
         }
     }
 
-    /// After a crash, once losers are undone: decides about a chain that was marked suspect. `first` is its first page,
-    /// which belongs to this tree.
-    package func resolve(suspect first: PageID) throws(EngineError) {
-        var buffer = PayloadBuffer()
+    /// After a crash, once losers are undone: decides about a chain that was marked suspect, by its first page. If its tree
+    /// is half gone, since a drop was interrupted, the chain stays, and goes with the rest of the tree; so it does if the tree
+    /// is damaged, which whoever uses the tree will hear of.
+    package static func resolve(
+        suspect first: PageID, pool: BufferPool, log: Log, allocator: PageAllocator
+    ) throws(EngineError) {
+        try pool.latchShared(first)
+        let tree = TreeID(PageHeader.treeID(pool.pointer(first)))
+        let piece = OverflowPage(pool.pointer(first))
+        let isChain = piece.isPart(of: first, number: 0)
+        let root = piece.root
         var key = PayloadBuffer()
-        while true {
-            let token = try pool.optimisticRead(first)
-            let piece = OverflowPage(pool.pointer(first))
-            let isChain = piece.isPart(of: first, number: 0)
-            key.assign(piece.key.bytes)
-            if !pool.validate(first, token) { continue }
-            if !isChain { throw damaged(first, "it is marked as the first of overflow pages and is not one") }
-            break
+        key.assign(piece.key.bytes)
+        pool.unlatchShared(first)
+        let owner = BTree(pool: pool, log: log, allocator: allocator, treeID: tree, root: root)
+        if !isChain { throw owner.damaged(first, "it is marked as the first of overflow pages and is not one") }
+        guard allocator.isInUse(root) else { return }
+        do throws(EngineError) {
+            if try owner.isRootWhole() { try owner.resolve(first, TreeKey(key.bytes)) }
+        } catch {
+            guard error.state == .indexCorrupted || error.state == .dataCorrupted else { throw error }
+            pool.scheduler.platform.log("page \(first.rawValue) is not freed: \(error.message)")
         }
-        let isSpilled = try lookup(TreeKey(key.bytes)) { payload, isSpilled in
+    }
+
+    /// The root page is still one of this tree.
+    private func isRootWhole() throws(EngineError) -> Bool {
+        try pool.pool.latchShared(root)
+        defer { pool.pool.unlatchShared(root) }
+        let page = pool.pointer(root)
+        let type = PageHeader.type(page)
+        return (type == .treeLeaf || type == .treeInner) && PageHeader.treeID(page) == treeID.rawValue
+    }
+
+    private func resolve(_ first: PageID, _ key: TreeKey) throws(EngineError) {
+        var buffer = PayloadBuffer()
+        let isSpilled = try lookup(key) { payload, isSpilled in
             buffer.assign(payload)
             return isSpilled
         }

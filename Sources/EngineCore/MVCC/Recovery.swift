@@ -163,15 +163,10 @@ package struct Recovery {
             report.undoneCount = undo.undoneCount
         }
         // Chains of long rows whose entry never came to be, or is gone.
-        for page in allocator.suspects { try resolve(page, allocator) }
+        for page in allocator.suspects {
+            try BTree.resolve(suspect: page, pool: pool, log: log, allocator: allocator)
+        }
         report.undoTime = scheduler.platform.now() - start
-    }
-
-    private func resolve(_ page: PageID, _ allocator: PageAllocator) throws(EngineError) {
-        try pool.latchShared(page)
-        let tree = TreeID(PageHeader.treeID(pool.pointer(page)))
-        pool.unlatchShared(page)
-        try BTree(pool: pool, log: log, allocator: allocator, treeID: tree, root: .none).resolve(suspect: page)
     }
 
     // MARK: The end
