@@ -6,7 +6,9 @@ DISK ?= dbkernel.disk
 DISK_SIZE ?= 16G
 LISTEN ?= 127.0.0.1:5432
 MEMORY ?= 1G
+KERNEL := .build-metal/dbkernel-kernel
 RELEASE := .build/release/dbkernel-sim
+METAL := .build-metal/x86_64-unknown-none-elf/debug/dbkernel-kernel
 METAL_FLAGS := -c debug --triple x86_64-unknown-none-elf --toolset boot/toolset.json --scratch-path .build-metal
 
 help: ## this list
@@ -17,6 +19,9 @@ deps: ## install what building and running needs
 
 deps-test: ## install what the tests need besides
 	@scripts/install build test
+
+deps-metal: ## install QEMU
+	@scripts/install build metal
 
 deps-bench: ## install the peers that the benchmarks compare with
 	@scripts/install build test bench
@@ -34,6 +39,13 @@ test: deps-test lint kernel-check ## everything: lint, bare-metal compile, unit 
 	$(RELEASE) selftest
 	scripts/system-tests $(RELEASE)
 
+kernel: deps ## the Ring-0 image
+	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --product dbkernel-kernel
+	scripts/kernel-image $(METAL) $(KERNEL)
+
+boot: deps-metal kernel ## boot it in QEMU: DISK=, SMP=, MEM=, NET=user|tap, APPEND= vary it
+	scripts/boot $(KERNEL)
+
 kernel-check: deps ## compile the whole engine as Embedded Swift for Ring 0
 	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --target EngineCore
 
@@ -49,4 +61,4 @@ lint: ## swift format, strict
 clean: ## remove build products
 	rm -rf .build .build-metal
 
-.PHONY: help deps deps-test deps-bench build run test kernel-check bench bench-network lint clean
+.PHONY: help deps deps-metal deps-test deps-bench kernel boot build run test kernel-check bench bench-network lint clean

@@ -37,10 +37,25 @@ func engine(_ name: String, in folder: String? = nil, _ dependencies: [String]) 
         swiftSettings: common)
 }
 
+/// The Ring-0 image and what only it needs; nothing of it builds for Linux.
+let metalTargets: [Target] = [
+    .target(
+        name: "Boot", path: "boot", exclude: ["kernel.ld", "toolset.json"], sources: ["boot.S"],
+        publicHeadersPath: "include"),
+    .target(name: "CMetal", cSettings: [.unsafeFlags(["-O2"])]),
+    .target(name: "MetalPlatform", dependencies: ["Platform", "CMetal", "CPrimitives"], swiftSettings: common),
+    .executableTarget(
+        name: "dbkernel-kernel",
+        dependencies: ["Boot", "MetalPlatform", "Platform", "EngineCore", "Runtime", "SharedSuite"],
+        swiftSettings: common),
+]
+
 let package = Package(
     name: "dbkernel",
     products: [
-        .executable(name: "dbkernel-sim", targets: ["dbkernel-sim"])
+        isMetal
+            ? .executable(name: "dbkernel-kernel", targets: ["dbkernel-kernel"])
+            : .executable(name: "dbkernel-sim", targets: ["dbkernel-sim"])
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -152,5 +167,5 @@ let package = Package(
         .testTarget(
             name: "HostTests", dependencies: ["SharedSuite", "HostPlatform", "Platform", "Fibers"],
             swiftSettings: common),
-    ]
+    ] + (isMetal ? metalTargets : [])
 )

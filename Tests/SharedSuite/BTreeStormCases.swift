@@ -60,16 +60,16 @@ private func storm(
 private func writersSeeTheirOwn(_ context: SuiteContext) throws(EngineError) {
     let rig = try TreeRig(context, frameCount: 4_096)
     let tree = try rig.makeTree()
-    let counted = Atomic<Int>(0)
+    let counted = SharedWord<Int>(0)
     let owners = context.coreCount * 4
     try context.onEveryCore(4) { (core, index) throws(EngineError) in
         var random = SuiteRandom(seed: UInt64(core * 100 + index))
         let model = try storm(
             context, tree, owner: core * 4 + index, owners: owners, steps: 2_500, keySpace: 600, random: &random)
-        counted.add(model.count, ordering: .relaxed)
+        counted.word.add(model.count, ordering: .relaxed)
     }
     let report = try rig.expectSound([tree])
-    context.expectEqual(report.entryCount, counted.load(ordering: .relaxed), "entries in the tree")
+    context.expectEqual(report.entryCount, counted.word.load(ordering: .relaxed), "entries in the tree")
     context.expectEqual(rig.allocator.suspects.count, 0, "suspects")
     try rig.close()
 }
@@ -82,7 +82,7 @@ private func cursorsAreStable(_ context: SuiteContext) throws(EngineError) {
     for number in stride(from: 0, to: count, by: 10) {
         _ = try tree.put(bigEndian(UInt64(number)), bigEndian(UInt64(number)))
     }
-    let writersLeft = Atomic<Int>(context.coreCount * 2)
+    let writersLeft = SharedWord<Int>(context.coreCount * 2)
     try context.onEveryCore(4) { (core, index) throws(EngineError) in
         var random = SuiteRandom(seed: UInt64(core * 100 + index))
         if index < 2 {
@@ -96,11 +96,11 @@ private func cursorsAreStable(_ context: SuiteContext) throws(EngineError) {
                 }
                 if step % 32 == 0 { Fiber.yield() }
             }
-            writersLeft.subtract(1, ordering: .relaxed)
+            writersLeft.word.subtract(1, ordering: .relaxed)
             return
         }
         var cursor = Cursor(tree)
-        while writersLeft.load(ordering: .relaxed) > 0 {
+        while writersLeft.word.load(ordering: .relaxed) > 0 {
             if index == 2 { try cursor.seekFirst() } else { try cursor.seekLast() }
             var staying = 0
             var last = index == 2 ? -1 : Int.max
@@ -288,7 +288,7 @@ private func checkFindsDamage(_ context: SuiteContext) throws(EngineError) {
         rig.pool.unlatchExclusive(page)
         let report = try rig.check([tree])
         let found = report.problems.contains { $0.utf8.first == letter.utf8Start[0] }
-        context.expect(found, "\(what) was not found as \(String(describing: letter))")
+        context.expect(found, "\(what) was not found as \(String(decoding: [letter.utf8Start[0]], as: UTF8.self))")
         try rig.pool.latchExclusive(page)
         base.copyMemory(from: copy, byteCount: pageSize)
         rig.pool.unlatchExclusive(page)
@@ -339,16 +339,16 @@ private func outgrowsThePool(_ context: SuiteContext) throws(EngineError) {
     let frameCount = BufferPool.minimumFrameCount(workerCount: context.coreCount)
     let rig = try TreeRig(context, frameCount: frameCount)
     let tree = try rig.makeTree()
-    let counted = Atomic<Int>(0)
+    let counted = SharedWord<Int>(0)
     try context.onEveryCore(2) { (core, index) throws(EngineError) in
         var random = SuiteRandom(seed: UInt64(core * 100 + index))
         let model = try storm(
             context, tree, owner: core * 2 + index, owners: context.coreCount * 2, steps: 2_500, keySpace: 3_000,
             random: &random)
-        counted.add(model.count, ordering: .relaxed)
+        counted.word.add(model.count, ordering: .relaxed)
     }
     let report = try rig.expectSound([tree])
-    context.expectEqual(report.entryCount, counted.load(ordering: .relaxed), "entries in the tree")
+    context.expectEqual(report.entryCount, counted.word.load(ordering: .relaxed), "entries in the tree")
     context.expect(report.pageCount > frameCount * 2 / 3, "only \(report.pageCount) pages for \(frameCount) frames")
     try rig.close()
 }

@@ -8,6 +8,7 @@ import IOScheduler
 import LayoutManager
 import Platform
 import Synchronization
+import Telemetry
 
 func bufferPoolCases() -> [SuiteCase] {
     [

@@ -5,6 +5,7 @@ import BTree
 import BufferPool
 import DirectStorage
 import Fibers
+import IOScheduler
 import LayoutManager
 import MVCC
 import Platform

@@ -5,6 +5,7 @@ import MVCC
 import MultiEngine
 import Platform
 import SQLTypes
+import WALEngine
 
 func indexBuildCases() -> [SuiteCase] {
     [

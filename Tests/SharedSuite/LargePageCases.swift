@@ -3,6 +3,7 @@
 import BufferPool
 import Fibers
 import Platform
+import Telemetry
 
 func largePageCases() -> [SuiteCase] {
     [

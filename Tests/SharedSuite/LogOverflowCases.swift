@@ -1,9 +1,11 @@
 // Transactions longer than the log zone: they end as any other, whatever happens on the way, and hinder nobody.
 
+import AsyncIO
 import BTree
 import BufferPool
 import DirectStorage
 import Fibers
+import IOScheduler
 import MVCC
 import Platform
 import Synchronization
@@ -228,14 +230,14 @@ private func crashesInLongUndo(_ context: SuiteContext) throws(EngineError) {
     var tries = 0
     while true {
         // The log stops at some moment of the undo, each time later.
-        let stop = Atomic<Bool>(false)
+        let stop = SharedWord<Bool>(false)
         let delay = Nanoseconds.milliseconds(UInt64(20 + 25 * tries))
         try context.scheduler.spawn(on: 0, .interactive, "crash") {
             Fiber.sleep(delay)
-            if !stop.load(ordering: .acquiring) && tries < 12 {
+            if !stop.word.load(ordering: .acquiring) && tries < 12 {
                 rig.log.halt(EngineError(.adminShutdown, "power failure"))
             }
-            stop.store(true, ordering: .releasing)
+            stop.word.store(true, ordering: .releasing)
         }
         var opened = false
         do throws(EngineError) {
@@ -244,8 +246,8 @@ private func crashesInLongUndo(_ context: SuiteContext) throws(EngineError) {
         } catch {
             context.expect(error.state == .adminShutdown, "recovery: \(error.message)")
         }
-        let crashed = stop.load(ordering: .acquiring)
-        stop.store(true, ordering: .releasing)
+        let crashed = stop.word.load(ordering: .acquiring)
+        stop.word.store(true, ordering: .releasing)
         if opened && !crashed { break }
         Fiber.sleep(.milliseconds(30))
         if opened { rig.crash() }

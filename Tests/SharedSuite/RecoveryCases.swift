@@ -6,6 +6,7 @@ import BTree
 import BufferPool
 import DirectStorage
 import Fibers
+import IOScheduler
 import LayoutManager
 import MVCC
 import Platform
@@ -86,7 +87,7 @@ private func runSessions(
     _ rig: CrashRig, _ outcomes: UnsafeMutablePointer<Outcome>, perCore: Int, count: Int, crashAt: Int
 ) throws(EngineError) {
     let table = rig.table!
-    let acknowledged = Atomic<Int>(0)
+    let acknowledged = SharedWord<Int>(0)
     try rig.context.onEveryCore(perCore) { (core, index) throws(EngineError) in
         let outcome = outcomes + core * perCore + index
         let session = try rig.session()
@@ -107,7 +108,7 @@ private func runSessions(
                 try session.commit()
                 outcome.pointee.pending = nil
                 outcome.pointee.history.apply(writes)
-                if acknowledged.add(1, ordering: .relaxed).newValue == crashAt {
+                if acknowledged.word.add(1, ordering: .relaxed).newValue == crashAt {
                     // Whatever the others are at, one is open.
                     let unfinished = try rig.session()
                     abandon(unfinished)

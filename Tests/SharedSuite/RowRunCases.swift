@@ -249,31 +249,31 @@ private func readerConflicts(_ context: SuiteContext) throws(EngineError) {
 private func sessionsInterleave(_ context: SuiteContext) throws(EngineError) {
     let rig = try VersionRig(context)
     let tree = try rig.makeTree()
-    let nextKey = Atomic<UInt64>(1)
-    let kept = Atomic<Int>(0)
+    let nextKey = SharedWord<UInt64>(1)
+    let kept = SharedWord<Int>(0)
     try context.onEveryCore(4) { (core, index) throws(EngineError) in
         let session = try rig.session()
         var random = SuiteRandom(seed: UInt64(core * 4 + index + 1))
         for _ in 0..<30 {
             session.begin()
             let count = 1 + random.next(below: 90)
-            let first = nextKey.add(UInt64(count), ordering: .relaxed).oldValue
+            let first = nextKey.word.add(UInt64(count), ordering: .relaxed).oldValue
             try session.insertRun(tree, first, count: count, first, length: 8 + random.next(below: 150))
             Fiber.yield()
             if random.next(below: 4) == 0 {
                 try session.rollback()
             } else {
                 try session.commit()
-                kept.add(count, ordering: .relaxed)
+                kept.word.add(count, ordering: .relaxed)
             }
         }
         session.close()
     }
     let session = try rig.session()
     session.begin()
-    context.expectEqual(try session.sum(tree).count, kept.load(ordering: .relaxed), "rows of those that committed")
+    context.expectEqual(try session.sum(tree).count, kept.word.load(ordering: .relaxed), "rows of those that committed")
     var wrong = 0
-    for key in 1..<nextKey.load(ordering: .relaxed) {
+    for key in 1..<nextKey.word.load(ordering: .relaxed) {
         if let value = try session.get(tree, key), value != key { wrong += 1 }
     }
     context.expectEqual(wrong, 0, "rows under another's key")
@@ -362,24 +362,26 @@ private func violationInBatch(_ context: SuiteContext) throws(EngineError) {
 
 // MARK: Crashes
 
+/// First key and count of a run, and whether the commit was acknowledged.
+private struct Written {
+    var first: UInt64
+    var count: Int
+    var isAcknowledged = false
+}
+
+private final class Notes: @unchecked Sendable { var written: [Written] = [] }
+
 private func crashKeepsWhole(_ context: SuiteContext) throws(EngineError) {
     let rig = try CrashRig(context, walByteCount: 2 << 20, frameCount: 256)
-    /// First key and count, and whether the commit was acknowledged.
-    struct Written {
-        var first: UInt64
-        var count: Int
-        var isAcknowledged = false
-    }
-    final class Notes: @unchecked Sendable { var written: [Written] = [] }
-    let nextKey = Atomic<UInt64>(1)
+    let nextKey = SharedWord<UInt64>(1)
     for round in 0..<5 {
         let notes = (0..<4 * context.coreCount).map { _ in Notes() }
-        let acknowledged = Atomic<Int>(0)
+        let acknowledged = SharedWord<Int>(0)
         let table = rig.table!
         // One is open at every crash, with records that the others' commits make durable.
         let open = try rig.session()
         open.begin()
-        let openKey = nextKey.add(20, ordering: .relaxed).oldValue
+        let openKey = nextKey.word.add(20, ordering: .relaxed).oldValue
         try open.insertRun(table, openKey, count: 20, openKey, length: 50)
         try context.onEveryCore(4) { (core, index) throws(EngineError) in
             let note = notes[core * 4 + index]
@@ -389,7 +391,7 @@ private func crashKeepsWhole(_ context: SuiteContext) throws(EngineError) {
                 for _ in 0..<200 {
                     session.begin()
                     let count = 2 + random.next(below: 60)
-                    let first = nextKey.add(UInt64(count), ordering: .relaxed).oldValue
+                    let first = nextKey.word.add(UInt64(count), ordering: .relaxed).oldValue
                     note.written.append(Written(first: first, count: count))
                     try session.insertRun(table, first, count: count, first, length: 8 + random.next(below: 100))
                     if random.next(below: 5) == 0 {
@@ -400,7 +402,7 @@ private func crashKeepsWhole(_ context: SuiteContext) throws(EngineError) {
                     if random.next(below: 3) == 0 { Fiber.sleep(.microseconds(200)) }
                     try session.commit()
                     note.written[note.written.count - 1].isAcknowledged = true
-                    if acknowledged.add(1, ordering: .relaxed).newValue == 30 + 11 * round {
+                    if acknowledged.word.add(1, ordering: .relaxed).newValue == 30 + 11 * round {
                         rig.log.halt(EngineError(.adminShutdown, "power failure"))
                     }
                 }

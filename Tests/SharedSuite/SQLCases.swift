@@ -2,6 +2,7 @@
 
 import Platform
 import SQL
+import SQLSyntax
 import SQLTypes
 
 func sqlCases() -> [SuiteCase] {

@@ -216,6 +216,12 @@ package final class FiberGroup: @unchecked Sendable {
     }
 }
 
+/// An atomic word that closures share: Embedded Swift lets none capture an `Atomic` itself.
+package final class SharedWord<Value: AtomicRepresentable>: @unchecked Sendable {
+    package let word: Atomic<Value>
+    package init(_ value: consuming Value) { word = Atomic(value) }
+}
+
 /// SplitMix64 (Steele et al., OOPSLA 2014): the same numbers everywhere from one seed.
 package struct SuiteRandom {
     private var state: UInt64

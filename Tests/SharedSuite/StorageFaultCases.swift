@@ -108,17 +108,17 @@ private func superblockPowerCase(_ context: SuiteContext) throws(EngineError) {
         // Finer than any device tears: a superblock's contents are within one 512-byte sector.
         options.sectorByteCount = 64
         let disk = FaultyDisk(over: context.platform, options)
-        let acknowledged = Atomic<UInt64>(0)
-        let attempted = Atomic<UInt64>(0)
+        let acknowledged = SharedWord<UInt64>(0)
+        let attempted = SharedWord<UInt64>(0)
         try context.run(on: disk) { scheduler throws(EngineError) in
             let io = BlockIO(scheduler: scheduler)
             let store = try Formatter.format(io: io, platform: disk)
             // Two writes for each update: the power goes in the first, the second, …
             disk.options.powerLossAtWrite = disk.writesSoFar + 1 + round % 9
             for value in 1...20 as ClosedRange<UInt64> {
-                attempted.store(value, ordering: .releasing)
+                attempted.word.store(value, ordering: .releasing)
                 try store.update { $0.roots[0] = value }
-                acknowledged.store(value, ordering: .releasing)
+                acknowledged.word.store(value, ordering: .releasing)
             }
         }
         context.expect(!disk.isPowered, "the power did not go")
@@ -126,8 +126,9 @@ private func superblockPowerCase(_ context: SuiteContext) throws(EngineError) {
         try context.run(on: disk) { scheduler throws(EngineError) in
             let store = try SuperblockStore.open(io: BlockIO(scheduler: scheduler), platform: disk)
             let found = store.current.roots[0]
-            context.expect(found >= acknowledged.load(ordering: .acquiring), "round \(round): an update was lost")
-            context.expect(found <= attempted.load(ordering: .acquiring), "round \(round): an update out of nothing")
+            context.expect(found >= acknowledged.word.load(ordering: .acquiring), "round \(round): an update was lost")
+            context.expect(
+                found <= attempted.word.load(ordering: .acquiring), "round \(round): an update out of nothing")
             try store.update { $0.roots[0] = 77 }
             let again = try SuperblockStore.open(io: BlockIO(scheduler: scheduler), platform: disk)
             context.expectEqual(again.current.roots[0], 77, "after the next update")

@@ -1,9 +1,13 @@
 // Temporary space: what is written is read back or refused, nothing of an extent's other lives comes between, nothing leaks.
 
+import AsyncIO
 import BTree
+import BufferPool
 import Fibers
+import IOScheduler
 import MVCC
 import Platform
+import WALEngine
 
 func temporarySpaceCases() -> [SuiteCase] {
     [

@@ -6,6 +6,7 @@ import Fibers
 import MVCC
 import Platform
 import Synchronization
+import WALEngine
 
 func undoMovingCases() -> [SuiteCase] {
     [
@@ -311,18 +312,18 @@ private func recordWhileItGoes(_ context: SuiteContext) throws(EngineError) {
     let rig = try VersionRig(context, undoByteLimit: undoByteLimit, temporaryExtents: 1000)
     let tree = try rig.makeTree()
     try fill(rig, tree)
-    let isReading = Atomic<Bool>(false)
-    let isOver = Atomic<Bool>(false)
+    let isReading = SharedWord<Bool>(false)
+    let isOver = SharedWord<Bool>(false)
     let a = try rig.session()
     for round in 0..<4 as Range<UInt64> {
-        isOver.store(false, ordering: .releasing)
+        isOver.word.store(false, ordering: .releasing)
         try context.scheduler.spawn(on: context.scheduler.workerCount - 1, .interactive, "reader") {
             do throws(EngineError) {
                 let reader = Session(try rig.manager.makeTransaction())
                 reader.begin(.repeatableRead)
                 reader.transaction.beginStatement()
-                isReading.store(true, ordering: .releasing)
-                while !isOver.load(ordering: .acquiring) {
+                isReading.word.store(true, ordering: .releasing)
+                while !isOver.word.load(ordering: .acquiring) {
                     // In the middle of the oldest segment in memory, about: some 230 records fit one.
                     let moved = UInt64(rig.manager.undoArea.movedSegmentCount)
                     let key = min(150 + moved * 233, rowCount - 1)
@@ -336,14 +337,14 @@ private func recordWhileItGoes(_ context: SuiteContext) throws(EngineError) {
             } catch {
                 context.fail("threw: \(error.message)")
             }
-            isReading.store(false, ordering: .releasing)
+            isReading.word.store(false, ordering: .releasing)
         }
-        while !isReading.load(ordering: .acquiring) { Fiber.sleep(.microseconds(100)) }
+        while !isReading.word.load(ordering: .acquiring) { Fiber.sleep(.microseconds(100)) }
         a.begin()
         try addToAll(a, tree, 1)
         try a.commit()
-        isOver.store(true, ordering: .releasing)
-        while isReading.load(ordering: .acquiring) { Fiber.sleep(.microseconds(100)) }
+        isOver.word.store(true, ordering: .releasing)
+        while isReading.word.load(ordering: .acquiring) { Fiber.sleep(.microseconds(100)) }
         try expectNothingLeft(context, rig)
     }
     a.close()
@@ -356,14 +357,14 @@ private func readersMeanwhile(_ context: SuiteContext) throws(EngineError) {
     let tree = try rig.makeTree()
     try fill(rig, tree)
     let cores = context.scheduler.workerCount
-    let done = Atomic<Bool>(false)
-    let running = Atomic<Int>(2)
+    let done = SharedWord<Bool>(false)
+    let running = SharedWord<Int>(2)
     for number in 0..<2 {
         try context.scheduler.spawn(on: (cores - 1 + number) % cores, .interactive, "reader") {
             do throws(EngineError) {
                 let reader = Session(try rig.manager.makeTransaction())
                 var random = SuiteRandom(seed: UInt64(number))
-                while !done.load(ordering: .acquiring) {
+                while !done.word.load(ordering: .acquiring) {
                     reader.begin(.repeatableRead)
                     var round: UInt64?
                     for _ in 0..<8 {
@@ -382,7 +383,7 @@ private func readersMeanwhile(_ context: SuiteContext) throws(EngineError) {
             } catch {
                 context.fail("threw: \(error.message)")
             }
-            running.wrappingSubtract(1, ordering: .acquiringAndReleasing)
+            running.word.wrappingSubtract(1, ordering: .acquiringAndReleasing)
         }
     }
     let a = try rig.session()
@@ -393,8 +394,8 @@ private func readersMeanwhile(_ context: SuiteContext) throws(EngineError) {
         if round % 2 == 0 { try a.rollback() } else { try a.commit() }
         Fiber.sleep(.milliseconds(5))
     }
-    done.store(true, ordering: .releasing)
-    while running.load(ordering: .acquiring) > 0 { Fiber.sleep(.milliseconds(1)) }
+    done.word.store(true, ordering: .releasing)
+    while running.word.load(ordering: .acquiring) > 0 { Fiber.sleep(.milliseconds(1)) }
     a.close()
     try expectNothingLeft(context, rig)
     try rig.close()

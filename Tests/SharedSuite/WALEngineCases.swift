@@ -3,6 +3,7 @@
 import AsyncIO
 import CPrimitives
 import Fibers
+import IOScheduler
 import Platform
 import Synchronization
 import WALEngine
@@ -339,7 +340,7 @@ private func fullRingDelays(_ context: SuiteContext) throws(EngineError) {
 
 private func fullZoneStopsUsers(_ context: SuiteContext) throws(EngineError) {
     let rig = try LogRig(context, zoneBlocks: 64, ringByteCount: 16 * 4096)
-    let written = Atomic<Int>(0)
+    let written = SharedWord<Int>(0)
     let group = FiberGroup(count: 1)
     try context.scheduler.spawn(on: 0, .interactive, "writer") {
         do throws(EngineError) {
@@ -347,7 +348,7 @@ private func fullZoneStopsUsers(_ context: SuiteContext) throws(EngineError) {
                 try rig.log.ensureRoom(3100)
                 let place = rig.append(1, sequence, length: 3000)
                 try rig.log.waitDurable(place.end)
-                written.add(1, ordering: .relaxed)
+                written.word.add(1, ordering: .relaxed)
             }
         } catch {
             context.expect(error.state == .diskFull, "writer: \(error.message)")
@@ -355,7 +356,7 @@ private func fullZoneStopsUsers(_ context: SuiteContext) throws(EngineError) {
         group.done()
     }
     while !rig.log.isShortOfRoom { Fiber.sleep(.milliseconds(1)) }
-    let stopped = written.load(ordering: .relaxed)
+    let stopped = written.word.load(ordering: .relaxed)
     context.expect(rig.log.usedByteCount <= rig.log.userCapacityByteCount, "users stop at their share")
     context.expect(stopped > 0 && stopped < 60, "stopped after \(stopped) records")
     // Rollback goes on into the reserve.
@@ -367,7 +368,7 @@ private func fullZoneStopsUsers(_ context: SuiteContext) throws(EngineError) {
     rig.log.refusesUserRoom = true
     context.expectError(.diskFull) { () throws(EngineError) in try rig.log.ensureRoom(3100) }
     group.wait()
-    context.expectEqual(written.load(ordering: .relaxed), stopped, "records written while refused")
+    context.expectEqual(written.word.load(ordering: .relaxed), stopped, "records written while refused")
     rig.log.refusesUserRoom = false
     rig.log.oldestNeededLSN = rig.log.durableLSN
     try rig.log.ensureRoom(3100)
@@ -377,7 +378,7 @@ private func fullZoneStopsUsers(_ context: SuiteContext) throws(EngineError) {
 private func writeErrorStopsTheLog(_ context: SuiteContext) throws(EngineError) {
     try context.onFailingDevice { (device) throws(EngineError) in
         let rig = try LogRig(context, zoneBlocks: 1024, ringByteCount: 16 * 4096)
-        let told = Atomic<Int>(0)
+        let told = SharedWord<Int>(0)
         try context.onEveryCore(8) { (core, index) throws(EngineError) in
             let owner = UInt64(core * 8 + index + 1)
             for sequence in 0..<UInt64(1000) {
@@ -388,12 +389,12 @@ private func writeErrorStopsTheLog(_ context: SuiteContext) throws(EngineError) 
                 } catch {
                     context.expect(error.severity == .panic && error.state == .ioError, "\(error.message)")
                     // A write that was in the air before the failing one may still land, so nothing is said of `durableLSN`.
-                    told.add(1, ordering: .relaxed)
+                    told.word.add(1, ordering: .relaxed)
                     return
                 }
             }
         }
-        context.expectEqual(told.load(ordering: .relaxed), 8 * context.coreCount, "fibers that were told")
+        context.expectEqual(told.word.load(ordering: .relaxed), 8 * context.coreCount, "fibers that were told")
         // The device works again, the log does not: nothing is retried, and nobody hangs on a ring that never empties.
         // A write that was in the air before the failing one may still land.
         Fiber.sleep(.milliseconds(300))

@@ -65,7 +65,7 @@ extension Binder {
 
     private func checkOverride(_ column: ColumnDescriptor, _ insert: Insert) throws(EngineError) {
         if column.isGenerated || (column.identity == .always && insert.overriding == .none) {
-            throw generatedAlways(column, "insert")
+            throw generatedAlways(column, isInsert: true)
         }
     }
 

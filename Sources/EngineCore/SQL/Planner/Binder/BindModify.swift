@@ -140,17 +140,17 @@ extension Binder {
         return column
     }
 
-    func generatedAlways(_ column: ColumnDescriptor, _ verb: String) -> EngineError {
+    func generatedAlways(_ column: ColumnDescriptor, isInsert: Bool) -> EngineError {
         var failure = EngineError(
             "428C9",
-            verb == "insert"
+            isInsert
                 ? "cannot insert a non-DEFAULT value into column \"\(text(column.name))\""
                 : "column \"\(text(column.name))\" can only be updated to DEFAULT")
         if column.isGenerated {
             failure.detail = "Column \"\(text(column.name))\" is a generated column."
         } else {
             failure.detail = "Column \"\(text(column.name))\" is an identity column defined as GENERATED ALWAYS."
-            if verb == "insert" { failure.hint = "Use OVERRIDING SYSTEM VALUE to override." }
+            if isInsert { failure.hint = "Use OVERRIDING SYSTEM VALUE to override." }
         }
         return failure
     }
@@ -169,7 +169,7 @@ extension Binder {
                     .syntaxError, "multiple assignments to same column \"\(text(column.name))\"", at: -1)
             }
             if value != nil, column.isGenerated || column.identity == .always {
-                throw generatedAlways(column, "update")
+                throw generatedAlways(column, isInsert: false)
             }
             if column.isGenerated { return }
             let bound =

@@ -51,14 +51,14 @@ extension Binder {
             return try bindOutputTail(query, tail, scope, "a parenthesized query")
         case .setOperation(let first, let links):
             let query = try bindSetOperation(first, links, scope)
-            return try bindOutputTail(query, tail, scope, "UNION/INTERSECT/EXCEPT")
+            return try bindOutputTail(query, tail, scope, "UNION/INTERSECT/EXCEPT", isSetOperation: true)
         }
     }
 
     /// ORDER BY over output columns only, and LIMIT.
-    private func bindOutputTail(_ query: BoundQuery, _ tail: QueryTail, _ scope: Scope, _ what: String)
-        throws(EngineError) -> BoundQuery
-    {
+    private func bindOutputTail(
+        _ query: BoundQuery, _ tail: QueryTail, _ scope: Scope, _ what: String, isSetOperation: Bool = false
+    ) throws(EngineError) -> BoundQuery {
         if !tail.locking.isEmpty {
             throw EngineError(.featureNotSupported, "FOR UPDATE is not allowed with \(what)")
         }
@@ -92,7 +92,7 @@ extension Binder {
                 names.columns.append(ScopeColumn(name: query.names[index], expression: context.variable(column)))
             }
             level.items = [names]
-            guard what != "UNION/INTERSECT/EXCEPT" else {
+            guard !isSetOperation else {
                 throw EngineError(
                     .featureNotSupported, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
                     detail: "Only result column names can be used, not expressions or functions.",

@@ -1,0 +1,33 @@
+// What the platform asks of a disk's driver. One queue for each core, used by that core alone.
+
+import CMetal
+import Platform
+
+protocol BlockDriver: AnyObject {
+    var geometry: BlockGeometry { get }
+    /// A line for the console.
+    var summary: String { get }
+    /// False, having done nothing, if there is no room for all of it.
+    func queue(
+        _ core: CoreIndex, _ operation: BlockOperation, _ vectors: UnsafeMutableBufferPointer<IOVector>, offset: UInt64,
+        tag: Tag
+    ) -> Bool
+    /// Hands what is queued to the device, with one doorbell.
+    func submit(_ core: CoreIndex)
+    /// Moves completions; `now` is for the commands' time limits.
+    func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>, now: Nanoseconds) -> Int
+    /// True if `poll` would find something.
+    func hasCompletions(_ core: CoreIndex) -> Bool
+    /// True while the device owes this core something.
+    func isWaiting(_ core: CoreIndex) -> Bool
+    /// False if the device cannot end a halt of the core: then the core looks again after a while.
+    func canInterrupt(_ core: CoreIndex) -> Bool
+}
+
+/// The physical address of a byte, bringing memory if it lies in a reserved range that has none there yet; nil if there is
+/// none to be had.
+@inline(__always) func physicalAddress(_ pointer: UnsafeMutableRawPointer) -> PhysicalAddress? {
+    let address = UInt(bitPattern: pointer)
+    if address < reservedBase { return address }
+    return machine.space.unsafelyUnwrapped.pointee.materialise(address, core: Int(dbk_core_number_get()))
+}

@@ -1,0 +1,76 @@
+// What every core and every exception handler must find without being given it. All words with constant initial values:
+// nothing here is initialised lazily, so it may be read in any exception.
+
+import CMetal
+import Platform
+
+struct Machine {
+    var serial: UnsafeMutablePointer<SerialPort>?
+    var frames: UnsafeMutablePointer<Frames>?
+    var heap: UnsafeMutablePointer<Heap>?
+    var tables: UnsafeMutablePointer<PageTables>?
+    var space: UnsafeMutablePointer<ReservedSpace>?
+    /// Ports of the fixed ACPI hardware; 0 while unknown.
+    var powerPort: UInt16 = 0
+    var powerPortB: UInt16 = 0
+    var powerOffType: UInt16 = 0
+    var powerOffTypeB: UInt16 = 0
+    var resetPort: UInt16 = 0
+    var resetValue: UInt8 = 0
+}
+
+nonisolated(unsafe) var machine = Machine()
+
+/// QEMU's isa-debug-exit device as `make boot` and the tests place it.
+private let debugExitPort: UInt16 = 0xf4
+
+/// Ends the machine: status 0 by switching it off, others through QEMU's debug exit, whose exit status is
+/// 2 × status + 1. Where neither works the core halts.
+func machineExit(status: Int32) -> Never {
+    if status != 0 { dbk_out32(debugExitPort, UInt32(bitPattern: status)) }
+    if machine.powerPort != 0 {
+        dbk_out16(machine.powerPort, machine.powerOffType << 10 | 1 << 13)
+        if machine.powerPortB != 0 { dbk_out16(machine.powerPortB, machine.powerOffTypeB << 10 | 1 << 13) }
+    }
+    if status == 0 { dbk_out32(debugExitPort, 0) }
+    if let serial = machine.serial { PlainText(serial).text("the machine can be switched off now\n") }
+    dbk_stop()
+    while true {}
+}
+
+// MARK: What Swift's runtime calls
+
+@c(posix_memalign) func posixAllocateAligned(
+    _ result: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ byteCount: Int
+) -> CInt {
+    guard let heap = machine.heap, let frames = machine.frames,
+        let address = heap.pointee.allocate(byteCount, alignment: alignment, frames)
+    else { return 12 }
+    result.pointee = UnsafeMutableRawPointer(bitPattern: address)
+    return 0
+}
+
+@c(dbk_malloc) func cAllocate(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    guard let heap = machine.heap, let frames = machine.frames,
+        let address = heap.pointee.allocate(byteCount, alignment: 16, frames)
+    else { return nil }
+    return UnsafeMutableRawPointer(bitPattern: address)
+}
+
+@c(dbk_free) func cFree(_ object: UnsafeMutableRawPointer?) {
+    guard let object, let heap = machine.heap, let frames = machine.frames else { return }
+    heap.pointee.free(UInt(bitPattern: object), frames)
+}
+
+@c(putchar) func cPutCharacter(_ character: CInt) -> CInt {
+    if let serial = machine.serial {
+        let byte = UInt8(truncatingIfNeeded: character)
+        if byte == 0x0a { serial.pointee.put(0x0d) }
+        serial.pointee.put(byte)
+    }
+    return character
+}
+
+@c(arc4random_buf) func cRandom(_ bytes: UnsafeMutableRawPointer, _ byteCount: Int) {
+    Entropy.fill(UnsafeMutableRawBufferPointer(start: bytes, count: byteCount))
+}

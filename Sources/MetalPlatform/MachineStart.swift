@@ -1,0 +1,143 @@
+// From boot.S to a platform: memory, console, exceptions, tables, clock, devices, cores, in the order in which each needs the
+// ones before. What is missing is said on the console and ends the machine.
+
+import CMetal
+import Platform
+import Synchronization
+
+/// What the platform is made of.
+struct MachineParts {
+    var topology: Topology
+    var disk: any BlockDriver
+    var commandLine: CommandLine
+    var clock: Clock
+    var apic: LocalAPIC
+    var cores: UnsafeMutablePointer<CoreState>
+    var work: CoreWork
+    var frames: UnsafeMutablePointer<Frames>
+    var space: UnsafeMutablePointer<ReservedSpace>
+    var serial: UnsafeMutablePointer<SerialPort>
+}
+
+extension MetalPlatform {
+    /// Once, by boot.S's core.
+    package static func start() -> MetalPlatform {
+        let start = StartInfo()
+        guard start.isValid, EarlyMemory.setUp(start), let frames = machine.frames, let tables = machine.tables,
+            let serial = machine.serial
+        else {
+            // Without memory there is no console object; the port is enough for a sentence.
+            for byte in "no PVH start information, or no memory\r\n".utf8 { dbk_out8(0x3f8, byte) }
+            machineExit(status: 72)
+        }
+        say("DBKernel")
+        guard let vectors = InterruptTable(frames: frames), let descriptors = CoreDescriptors(frames: frames) else {
+            stop("too little memory", status: 72)
+        }
+        descriptors.load(vectors: vectors)
+        // A stack that overflows meets this page, not what lies below it.
+        _ = tables.pointee.splitLargePage(dbk_symbol_boot_stack())
+        if let slot = tables.pointee.entry(dbk_symbol_boot_stack(), level: 0) {
+            dbk_atomic_store(slot, PageEntry.guardPage)
+            dbk_write_cr3(UInt64(tables.pointee.root))
+            dbk_invlpg(dbk_symbol_boot_stack())
+        }
+        Symbols.base = start.module.base
+        Symbols.byteCount = Int(start.module.byteCount)
+        requireProcessor()
+
+        var text: [UInt8] = []
+        for index in 0..<start.commandLineByteCount { text.append(start.commandLine[index]) }
+        let commandLine = CommandLine(text)
+        let hardware = ACPITables(tables: tables).read(rootPointer: start.rootPointer)
+        let apicBase = hardware.localAPIC
+        if !tables.pointee.mapDevice(apicBase, byteCount: pageSize) {
+            stop("the local APIC cannot be mapped", status: 72)
+        }
+        let apic = LocalAPIC(base: apicBase)
+        dbk_local_apic_set(UInt64(apicBase))
+        // The legacy interrupt controllers stay silent.
+        dbk_out8(0x21, 0xff)
+        dbk_out8(0xa1, 0xff)
+        apic.enable()
+        let clock = Clock(powerTimer: hardware.powerTimer, apic: apic)
+        if !Entropy.isGood { say("warning: this processor has no RDRAND: random numbers are guessable") }
+
+        let processors = order(hardware.processors, first: apic.id)
+        let wanted = min(processors.count, commandLine.byteCount("cores") ?? processors.count, Heap.maxCores)
+        let cores = UnsafeMutablePointer<CoreState>.allocate(capacity: wanted)
+        for core in 0..<wanted { (cores + core).initialize(to: CoreState(apicID: processors[core].apicID)) }
+        let space = UnsafeMutablePointer<ReservedSpace>.allocate(capacity: 1)
+        space.initialize(to: ReservedSpace(tables: tables, frames: frames, coreCount: wanted))
+        machine.space = space
+        let work = CoreWork()
+        let count = ProcessorStart.run(
+            cores, count: wanted, vectors: vectors, apic: apic, work: work, clock: clock, frames: frames, tables: tables
+        )
+        if count < wanted { say("warning: core \(count) of \(wanted) does not start; going on with \(count)") }
+        // The work must outlive the cores, which know its address.
+        _ = Unmanaged.passRetained(work)
+
+        let identifiers = (0..<count).map { cores[$0].apicID }
+        let disk = findDisk(PCIBus(tables: tables, hardware: hardware), identifiers, frames: frames, clock: clock)
+        say("disk: \(disk.summary)")
+        let nodes = (0..<count).map { processors[$0].node }
+        let nodeCount = (nodes.max() ?? 0) + 1
+        var distance = hardware.distance
+        if distance.count < nodeCount {
+            distance = (0..<nodeCount).map { from in (0..<nodeCount).map { from == $0 ? 10 : 20 } }
+        }
+        let platform = MetalPlatform(
+            MachineParts(
+                topology: Topology(nodeOfCore: nodes, distance: distance), disk: disk, commandLine: commandLine,
+                clock: clock, apic: apic, cores: cores, work: work, frames: frames, space: space, serial: serial))
+        say(
+            "\(count) \(count == 1 ? "core" : "cores"), \(platform.memory.free >> 20) of \(platform.memory.total >> 20) "
+                + "MiB of memory free, \(clock.ticksPerSecond / 1_000_000) MHz")
+        return platform
+    }
+
+    /// A line on the console.
+    package static func say(_ text: String) {
+        var line = text + "\n"
+        line.withUTF8 { bytes in machine.serial?.pointee.write(UnsafeRawBufferPointer(bytes)) }
+    }
+
+    package static func stop(_ text: String, status: Int32) -> Never {
+        say("error: " + text)
+        machineExit(status: status)
+    }
+
+    private static func requireProcessor() {
+        if dbk_cpuid(1, 0).c & 1 << 20 == 0 {
+            stop("this processor has no SSE 4.2 (QEMU: -cpu max)", status: 72)
+        }
+    }
+
+    /// The processor that runs comes first.
+    private static func order(_ processors: [ProcessorEntry], first: UInt32) -> [ProcessorEntry] {
+        var ordered = [ProcessorEntry(apicID: first, node: 0)]
+        for processor in processors {
+            if processor.apicID == first { ordered[0] = processor } else { ordered.append(processor) }
+        }
+        return ordered
+    }
+
+    private static func findDisk(
+        _ bus: PCIBus, _ cores: [UInt32], frames: UnsafeMutablePointer<Frames>, clock: Clock
+    ) -> any BlockDriver {
+        var found: [PCIFunction] = []
+        bus.enumerate { function in
+            // Mass storage, non-volatile memory, NVM Express.
+            if function.classCode == 0x01_08_02 { found.append(function) }
+        }
+        for function in found {
+            do throws(EngineError) {
+                return try NVMeController(function, cores: cores, frames: frames, clock: clock) { say($0) }
+            } catch {
+                say("error: \(error.message)")
+            }
+        }
+        stop("there is no disk: give the machine an NVMe device", status: 73)
+    }
+}

@@ -1,0 +1,193 @@
+// The engine's world in Ring 0: one worker per processor, page tables of its own, an NVMe or virtio disk.
+//
+// Swift code runs with interrupts closed, always: they are let in only where a core halts, and all they do is end the halt.
+// So no handler ever meets half-changed data, and what a core waits for is found by polling.
+
+import CMetal
+import CPrimitives
+import Platform
+import Synchronization
+
+package final class MetalPlatform: Platform, @unchecked Sendable {
+    package let topology: Topology
+    package let blockGeometry: BlockGeometry
+    package let commandLine: CommandLine
+    private let disk: any BlockDriver
+    private let clock: Clock
+    private let apic: LocalAPIC
+    private let cores: UnsafeMutablePointer<CoreState>
+    private let work: CoreWork
+    private let frames: UnsafeMutablePointer<Frames>
+    private let space: UnsafeMutablePointer<ReservedSpace>
+    private let serial: UnsafeMutablePointer<SerialPort>
+
+    init(_ parts: MachineParts) {
+        topology = parts.topology
+        disk = parts.disk
+        blockGeometry = parts.disk.geometry
+        commandLine = parts.commandLine
+        clock = parts.clock
+        apic = parts.apic
+        cores = parts.cores
+        work = parts.work
+        frames = parts.frames
+        space = parts.space
+        serial = parts.serial
+    }
+
+    // MARK: Cores
+
+    package func runWorkers(_ body: @escaping @Sendable (CoreIndex) -> Void) {
+        work.body = body
+        work.running.store(topology.coreCount - 1, ordering: .relaxed)
+        work.generation.add(1, ordering: .releasing)
+        for core in 1..<max(1, topology.coreCount) { apic.interrupt(cores[core].apicID) }
+        space.pointee.enter(0)
+        body(0)
+        space.pointee.turn(0)
+        space.pointee.leave(0)
+        while work.running.load(ordering: .acquiring) > 0 { dbk_pause() }
+        work.body = nil
+        // What the workers gave up goes now that none of them runs.
+        space.pointee.turn(0)
+    }
+
+    package func park(_ core: CoreIndex, until deadline: Nanoseconds) {
+        submit(core)
+        let state = cores + core
+        let (wasFirst, _) = state.pointee.sleep.compareExchange(
+            expected: Sleep.awake, desired: Sleep.asleep, ordering: .acquiringAndReleasing)
+        if wasFirst {
+            halt(core, until: deadline)
+        }
+        state.pointee.sleep.store(Sleep.awake, ordering: .releasing)
+    }
+
+    /// Interrupts that came for what was polled meanwhile are let in first; after that, whatever ends the wait leaves one
+    /// pending, so nothing is missed between the last look and the halt.
+    private func halt(_ core: CoreIndex, until deadline: Nanoseconds) {
+        dbk_take_interrupts()
+        if disk.hasCompletions(core) { return }
+        if cores[core].sleep.load(ordering: .acquiring) != Sleep.asleep { return }
+        space.pointee.turn(core)
+        var deadline = deadline
+        let now = clock.now
+        if space.pointee.hasLimbo(core) { deadline = min(deadline, now + .milliseconds(1)) }
+        if disk.isWaiting(core) {
+            // Without interrupts: look again soon. With them: now and then, for the commands' time limits.
+            deadline = min(deadline, now + (disk.canInterrupt(core) ? .seconds(1) : .microseconds(50)))
+        }
+        if !(now < deadline) { return }
+        if deadline == .never {
+            if cores[core].hasTimer { apic.startTimer(count: 0, vector: LocalAPIC.wakeVector) }
+            cores[core].hasTimer = false
+        } else {
+            let wait = min((deadline - now).rawValue, 10_000_000_000)
+            let count = wait.multipliedFullWidth(by: clock.timerPerSecond)
+            let ticks = UInt64(1_000_000_000).dividingFullWidth((count.high, count.low)).quotient
+            apic.startTimer(
+                count: UInt32(clamping: max(1, ticks)), vector: LocalAPIC.wakeVector)
+            cores[core].hasTimer = true
+        }
+        space.pointee.leave(core)
+        dbk_halt_until_interrupt()
+        space.pointee.enter(core)
+    }
+
+    package func wake(_ core: CoreIndex) {
+        // Only the one who turns asleep into notified pays for the interrupt.
+        if cores[core].sleep.exchange(Sleep.notified, ordering: .acquiringAndReleasing) == Sleep.asleep {
+            apic.interrupt(cores[core].apicID)
+        }
+    }
+
+    package func submit(_ core: CoreIndex) { disk.submit(core) }
+
+    package func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int {
+        space.pointee.turn(core)
+        return disk.poll(core, into: events, now: clock.now)
+    }
+
+    // MARK: Time
+
+    package func now() -> Nanoseconds { clock.now }
+    package func wallClock() -> Int64 { clock.wallClock }
+
+    // MARK: Memory
+
+    package func allocate(byteCount: Int, node: Int, huge: Bool) -> UnsafeMutableRawPointer? {
+        let count = (byteCount + pageSize - 1) / pageSize
+        guard count > 0 else { return nil }
+        guard let base = frames.pointee.allocateRun(count) else { return allocateScattered(count) }
+        clear(base, byteCount: count * pageSize)
+        return UnsafeMutableRawPointer(bitPattern: base)
+    }
+
+    /// No run of frames is long enough: single frames behind a reserved range.
+    private func allocateScattered(_ count: Int) -> UnsafeMutableRawPointer? {
+        if frames.pointee.freeFrameCount < count + count / 256 { return nil }
+        guard let base = space.pointee.reserve(byteCount: count * pageSize) else { return nil }
+        for page in 0..<count
+        where space.pointee.materialise(base + UInt(page * pageSize), core: Int(dbk_core_number_get())) == nil {
+            space.pointee.release(base, core: Int(dbk_core_number_get()))
+            return nil
+        }
+        return UnsafeMutableRawPointer(bitPattern: base)
+    }
+
+    package func deallocate(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+        let address = UInt(bitPattern: base)
+        if address >= reservedBase {
+            space.pointee.release(address, core: Int(dbk_core_number_get()))
+        } else {
+            frames.pointee.freeRun(address, (byteCount + pageSize - 1) / pageSize)
+        }
+    }
+
+    package func reserve(byteCount: Int) -> UnsafeMutableRawPointer? {
+        space.pointee.reserve(byteCount: byteCount).flatMap { UnsafeMutableRawPointer(bitPattern: $0) }
+    }
+
+    package func discard(_ base: UnsafeMutableRawPointer, pageCount: Int) {
+        let address = UInt(bitPattern: base)
+        space.pointee.discard(
+            from: address, to: address + UInt(pageCount * pageSize), core: Int(dbk_core_number_get()))
+    }
+
+    package func protect(_ base: UnsafeMutableRawPointer, pageCount: Int) {
+        space.pointee.protect(UInt(bitPattern: base), pageCount: pageCount)
+    }
+
+    // MARK: Block device
+
+    package func queueBlock(
+        _ core: CoreIndex, _ operation: BlockOperation, _ vectors: UnsafeMutableBufferPointer<IOVector>,
+        offset: UInt64, tag: Tag
+    ) -> Bool { disk.queue(core, operation, vectors, offset: offset, tag: tag) }
+
+    // MARK: Streams
+
+    private static var noNetwork: EngineError {
+        .notSupported("a network connection on a machine without a network device")
+    }
+    package func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {
+        throw Self.noNetwork
+    }
+    package func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool { false }
+    package func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool {
+        false
+    }
+    package func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool { false }
+    package func shutdown(_ stream: StreamHandle) {}
+    package func close(_ stream: StreamHandle) {}
+
+    // MARK: The rest
+
+    package func consoleWrite(_ bytes: UnsafeRawBufferPointer) { serial.pointee.write(bytes) }
+    package func entropy(_ bytes: UnsafeMutableRawBufferPointer) { Entropy.fill(bytes) }
+    package func exit(status: Int32) -> Never { machineExit(status: status) }
+    /// Free and all memory, in bytes.
+    package var memory: (free: Int, total: Int) {
+        (frames.pointee.freeFrameCount * pageSize, frames.pointee.totalFrameCount * pageSize)
+    }
+}

@@ -1,0 +1,35 @@
+// `selftest[=NAME]`: the shared suite in Ring 0, on all cores there are, on the machine's disk, which it destroys. One line per
+// case; the closing line is 'N passed, N failed'. The status is 1 if any failed or none ran.
+
+import MetalPlatform
+import Platform
+import SharedSuite
+
+enum SelfTest {
+    static func run(_ platform: MetalPlatform, name: [UInt8]) -> Int32 {
+        var passed = 0
+        var failed = 0
+        for suiteCase in allCases() where suiteCase.matches(name) {
+            write(platform, "\(suiteCase.name) [\(platform.topology.coreCount) cores] ... ")
+            let start = platform.now()
+            switch suiteCase.run(on: platform) {
+            case .passed:
+                passed += 1
+                write(platform, "ok (\((platform.now() - start).rawValue / 1_000_000) ms)\n")
+            case .cannotRun(let reason):
+                write(platform, "cannot run here: \(reason)\n")
+            case .failed(let failures):
+                failed += 1
+                write(platform, "FAILED\n")
+                for failure in failures { write(platform, "    \(failure)\n") }
+            }
+        }
+        write(platform, "\(passed) passed, \(failed) failed\n")
+        return failed > 0 || passed == 0 ? 1 : 0
+    }
+
+    private static func write(_ platform: MetalPlatform, _ text: String) {
+        var copy = text
+        copy.withUTF8 { platform.consoleWrite(UnsafeRawBufferPointer($0)) }
+    }
+}

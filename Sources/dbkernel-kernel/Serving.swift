@@ -1,0 +1,30 @@
+// The database itself, as `dbkernel-sim serve` is on Linux.
+
+import EngineCore
+import MetalPlatform
+import Platform
+import Runtime
+
+enum Serving {
+    /// Returns the machine's exit status.
+    static func run(_ platform: MetalPlatform) -> Int32 {
+        var options = ServeOptions()
+        options.engine.memoryByteCount = memory(platform)
+        options.address = "127.0.0.1:5432"
+        do throws(EngineError) {
+            try EngineCore(platform: platform, options: options).serve { address in
+                platform.log("ready: \(address) after \(platform.now().rawValue / 1_000_000) ms")
+            }
+            return 0
+        } catch {
+            platform.log("error: \(error)")
+            return 71
+        }
+    }
+
+    /// `memory=` or three quarters of what is free: stacks, plans and page tables take the rest.
+    private static func memory(_ platform: MetalPlatform) -> Int {
+        if let asked = platform.commandLine.byteCount("memory") { return asked }
+        return platform.memory.free / 4 * 3
+    }
+}

@@ -1,0 +1,1 @@
+// boot.S has no functions to call; SwiftPM wants a header.
