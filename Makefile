@@ -9,7 +9,7 @@ MEMORY ?= 1G
 KERNEL := .build-metal/dbkernel-kernel
 RELEASE := .build/release/dbkernel-sim
 METAL := .build-metal/x86_64-unknown-none-elf/debug/dbkernel-kernel
-METAL_FLAGS := -c debug --triple x86_64-unknown-none-elf --toolset boot/toolset.json --scratch-path .build-metal
+METAL_FLAGS := -c debug -debug-info-format none --triple x86_64-unknown-none-elf --toolset boot/toolset.json --scratch-path .build-metal
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16

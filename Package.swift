@@ -43,7 +43,9 @@ let metalTargets: [Target] = [
         name: "Boot", path: "boot", exclude: ["kernel.ld", "toolset.json"], sources: ["boot.S"],
         publicHeadersPath: "include"),
     .target(name: "CMetal", cSettings: [.unsafeFlags(["-O2"])]),
-    .target(name: "MetalPlatform", dependencies: ["Platform", "CMetal", "CPrimitives"], swiftSettings: common),
+    .target(
+        name: "MetalPlatform", dependencies: ["Platform", "NetworkEngine", "CMetal", "CPrimitives"],
+        swiftSettings: common),
     .executableTarget(
         name: "dbkernel-kernel",
         dependencies: ["Boot", "MetalPlatform", "Platform", "EngineCore", "Runtime", "SharedSuite"],

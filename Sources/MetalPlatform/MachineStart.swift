@@ -2,6 +2,7 @@
 // ones before. What is missing is said on the console and ends the machine.
 
 import CMetal
+import NetworkEngine
 import Platform
 import Synchronization
 
@@ -9,6 +10,7 @@ import Synchronization
 struct MachineParts {
     var topology: Topology
     var disk: any BlockDriver
+    var network: MetalNetwork
     var commandLine: CommandLine
     var clock: Clock
     var apic: LocalAPIC
@@ -79,8 +81,10 @@ extension MetalPlatform {
         _ = Unmanaged.passRetained(work)
 
         let identifiers = (0..<count).map { cores[$0].apicID }
-        let disk = findDisk(PCIBus(tables: tables, hardware: hardware), identifiers, frames: frames, clock: clock)
+        let bus = PCIBus(tables: tables, hardware: hardware)
+        let disk = findDisk(bus, identifiers, frames: frames, clock: clock)
         say("disk: \(disk.summary)")
+        let network = makeNetwork(bus, commandLine, identifiers, frames: frames, clock: clock)
         let nodes = (0..<count).map { processors[$0].node }
         let nodeCount = (nodes.max() ?? 0) + 1
         var distance = hardware.distance
@@ -89,7 +93,8 @@ extension MetalPlatform {
         }
         let platform = MetalPlatform(
             MachineParts(
-                topology: Topology(nodeOfCore: nodes, distance: distance), disk: disk, commandLine: commandLine,
+                topology: Topology(nodeOfCore: nodes, distance: distance), disk: disk, network: network,
+                commandLine: commandLine,
                 clock: clock, apic: apic, cores: cores, work: work, frames: frames, space: space, serial: serial))
         say(
             "\(count) \(count == 1 ? "core" : "cores"), \(platform.memory.free >> 20) of \(platform.memory.total >> 20) "
@@ -127,9 +132,14 @@ extension MetalPlatform {
         _ bus: PCIBus, _ cores: [UInt32], frames: UnsafeMutablePointer<Frames>, clock: Clock
     ) -> any BlockDriver {
         var found: [PCIFunction] = []
+        var virtio: [PCIFunction] = []
         bus.enumerate { function in
             // Mass storage, non-volatile memory, NVM Express.
             if function.classCode == 0x01_08_02 { found.append(function) }
+            // Transitional and modern numbers of the virtio disk.
+            if function.vendor == 0x1af4 && (function.device == 0x1001 || function.device == 0x1042) {
+                virtio.append(function)
+            }
         }
         for function in found {
             do throws(EngineError) {
@@ -138,6 +148,37 @@ extension MetalPlatform {
                 say("error: \(error.message)")
             }
         }
-        stop("there is no disk: give the machine an NVMe device", status: 73)
+        for function in virtio {
+            do throws(EngineError) {
+                return try VirtioBlock(function, cores: cores, frames: frames)
+            } catch {
+                say("error: \(error.message)")
+            }
+        }
+        stop("there is no disk: give the machine an NVMe or a virtio one", status: 73)
+    }
+
+    /// The first virtio network device that can be used, or none.
+    private static func makeNetwork(
+        _ bus: PCIBus, _ commandLine: CommandLine, _ cores: [UInt32], frames: UnsafeMutablePointer<Frames>, clock: Clock
+    ) -> MetalNetwork {
+        var device: VirtioNet?
+        bus.enumerate { function in
+            // Transitional and modern numbers of the network device.
+            let isNetwork = function.vendor == 0x1af4 && (function.device == 0x1000 || function.device == 0x1041)
+            if !isNetwork || device != nil { return }
+            do throws(EngineError) {
+                device = try VirtioNet(function, apicID: cores[0], frames: frames)
+            } catch {
+                say("error: \(error.message)")
+            }
+        }
+        if device == nil { say("network: no device") }
+        do throws(EngineError) {
+            return try MetalNetwork(
+                device: device, address: commandLine.value("ip"), coreCount: cores.count, clock: clock, frames: frames)
+        } catch {
+            stop(error.description, status: 74)
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 import CMetal
 import CPrimitives
+import NetworkEngine
 import Platform
 import Synchronization
 
@@ -13,6 +14,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     package let blockGeometry: BlockGeometry
     package let commandLine: CommandLine
     private let disk: any BlockDriver
+    private let network: MetalNetwork
     private let clock: Clock
     private let apic: LocalAPIC
     private let cores: UnsafeMutablePointer<CoreState>
@@ -24,6 +26,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     init(_ parts: MachineParts) {
         topology = parts.topology
         disk = parts.disk
+        network = parts.network
         blockGeometry = parts.disk.geometry
         commandLine = parts.commandLine
         clock = parts.clock
@@ -63,11 +66,28 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
         state.pointee.sleep.store(Sleep.awake, ordering: .releasing)
     }
 
+    private func driveNetwork() {
+        network.drive(wake: { wake($0) }, log: { log($0) })
+    }
+
     /// Interrupts that came for what was polled meanwhile are let in first; after that, whatever ends the wait leaves one
     /// pending, so nothing is missed between the last look and the halt.
     private func halt(_ core: CoreIndex, until deadline: Nanoseconds) {
         dbk_take_interrupts()
-        if disk.hasCompletions(core) { return }
+        var deadline = deadline
+        if core == MetalNetwork.owner {
+            driveNetwork()
+            network.arm()
+            defer { network.disarm() }
+            if network.hasWork { return }
+            deadline = min(deadline, network.deadline)
+            return halt(core, until: deadline, unless: disk.hasCompletions(core))
+        }
+        halt(core, until: deadline, unless: disk.hasCompletions(core) || network.stack.hasCompletions(core))
+    }
+
+    private func halt(_ core: CoreIndex, until deadline: Nanoseconds, unless hasWork: Bool) {
+        if hasWork { return }
         if cores[core].sleep.load(ordering: .acquiring) != Sleep.asleep { return }
         space.pointee.turn(core)
         var deadline = deadline
@@ -101,11 +121,18 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
         }
     }
 
-    package func submit(_ core: CoreIndex) { disk.submit(core) }
+    package func submit(_ core: CoreIndex) {
+        if core != MetalNetwork.owner && network.service.hasRequests(from: core) { wake(MetalNetwork.owner) }
+        disk.submit(core)
+    }
 
     package func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int {
         space.pointee.turn(core)
-        return disk.poll(core, into: events, now: clock.now)
+        if core == MetalNetwork.owner { driveNetwork() }
+        let count = network.stack.takeCompletions(core, into: events)
+        if count == events.count { return count }
+        return count
+            + disk.poll(core, into: UnsafeMutableBufferPointer(rebasing: events[count...]), now: clock.now)
     }
 
     // MARK: Time
@@ -167,19 +194,29 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
 
     // MARK: Streams
 
-    private static var noNetwork: EngineError {
-        .notSupported("a network connection on a machine without a network device")
-    }
     package func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {
-        throw Self.noNetwork
+        try network.service.listen(address: address)
     }
-    package func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool { false }
+    package func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool {
+        network.service.queueAccept(core, listener, tag: tag)
+    }
+    package func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool {
+        try network.service.queueConnect(core, to: address, tag: tag)
+    }
     package func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool {
-        false
+        network.service.queueReceive(core, stream, into: buffer, tag: tag)
     }
-    package func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool { false }
-    package func shutdown(_ stream: StreamHandle) {}
-    package func close(_ stream: StreamHandle) {}
+    package func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool {
+        network.service.queueSend(core, stream, buffer, tag: tag)
+    }
+    package func shutdown(_ stream: StreamHandle) {
+        network.service.shutdown(stream)
+        wake(MetalNetwork.owner)
+    }
+    package func close(_ stream: StreamHandle) {
+        network.service.close(stream)
+        wake(MetalNetwork.owner)
+    }
 
     // MARK: The rest
 

@@ -1,15 +1,16 @@
-// `selftest[=NAME]`: the shared suite in Ring 0, on all cores there are, on the machine's disk, which it destroys. One line per
-// case; the closing line is 'N passed, N failed'. The status is 1 if any failed or none ran.
+// `selftest[=NAME,...]`: the shared suite, or the cases whose names contain one of the names, in Ring 0, on all cores
+// there are, on the machine's disk, which it destroys. Underscores in a name stand for spaces. One line per case; the closing line is 'N passed, N failed'. The status is 1 if any failed or none ran.
 
 import MetalPlatform
 import Platform
 import SharedSuite
 
 enum SelfTest {
-    static func run(_ platform: MetalPlatform, name: [UInt8]) -> Int32 {
+    static func run(_ platform: MetalPlatform, names text: [UInt8]) -> Int32 {
+        let names = text.map { $0 == 0x5f ? 0x20 : $0 }.split(separator: 0x2c).map { Array($0) }
         var passed = 0
         var failed = 0
-        for suiteCase in allCases() where suiteCase.matches(name) {
+        for suiteCase in allCases() where names.isEmpty || names.contains(where: { suiteCase.matches($0) }) {
             write(platform, "\(suiteCase.name) [\(platform.topology.coreCount) cores] ... ")
             let start = platform.now()
             switch suiteCase.run(on: platform) {

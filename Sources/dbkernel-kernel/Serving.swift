@@ -10,7 +10,9 @@ enum Serving {
     static func run(_ platform: MetalPlatform) -> Int32 {
         var options = ServeOptions()
         options.engine.memoryByteCount = memory(platform)
-        options.address = "127.0.0.1:5432"
+        options.trustsNetwork = platform.commandLine.isSet("auth", to: "trust")
+        options.engine.formatsForeignDevice = platform.commandLine.isSet("format", to: "yes")
+        options.address = "0.0.0.0:5432"
         do throws(EngineError) {
             try EngineCore(platform: platform, options: options).serve { address in
                 platform.log("ready: \(address) after \(platform.now().rawValue / 1_000_000) ms")
@@ -18,6 +20,9 @@ enum Serving {
             return 0
         } catch {
             platform.log("error: \(error)")
+            if !options.engine.formatsForeignDevice {
+                platform.log("a disk that holds something else becomes a database with format=yes on the command line")
+            }
             return 71
         }
     }

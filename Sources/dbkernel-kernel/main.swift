@@ -1,11 +1,11 @@
 // The Ring-0 image: boot.S calls this with the first GiB mapped and nothing else done. What the kernel's command line asks
-// for: the shared suite (`selftest[=NAME]`) or, without it, the database.
+// for: the shared suite (`selftest[=NAME,...]`) or, without it, the database.
 
 import MetalPlatform
 import Platform
 
 let platform = MetalPlatform.start()
-if let name = platform.commandLine.value("selftest") {
-    platform.exit(status: SelfTest.run(platform, name: name))
+if let names = platform.commandLine.value("selftest") {
+    platform.exit(status: SelfTest.run(platform, names: names))
 }
 platform.exit(status: Serving.run(platform))

@@ -166,6 +166,9 @@ package protocol Platform: AnyObject {
     func close(_ stream: StreamHandle)
 
     // The rest
+    /// Writes text and a newline to the console. A requirement because the engine calls it through `any Platform`, for which
+    /// unoptimised Embedded Swift has no code of an extension's own methods.
+    func log(_ text: String)
     /// Bytes to the console, for people: start-up messages, panics.
     func consoleWrite(_ bytes: UnsafeRawBufferPointer)
     func entropy(_ bytes: UnsafeMutableRawBufferPointer)
@@ -191,7 +194,6 @@ extension Platform {
         throw .notSupported("an outgoing connection on this platform")
     }
 
-    /// Writes text and a newline to the console.
     package func log(_ text: String) {
         var copy = text + "\n"
         copy.withUTF8 { consoleWrite(UnsafeRawBufferPointer($0)) }

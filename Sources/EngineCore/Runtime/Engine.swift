@@ -24,6 +24,8 @@ package struct EngineOptions: Sendable {
     package var sessionLimit = 1000
     /// A device of zeros becomes a database; otherwise it is refused.
     package var formatsEmptyDevice = true
+    /// A device with something else than a database becomes one and loses what it holds.
+    package var formatsForeignDevice = false
     package init() {}
 
     package static let minimumMemory = 32 << 20

@@ -118,8 +118,10 @@ extension Engine {
     private static func openSuperblock(
         _ io: BlockIO, _ platform: any Platform, _ options: EngineOptions
     ) throws(EngineError) -> SuperblockStore {
-        if options.formatsEmptyDevice,
-            try SuperblockStore.readCopies(io: io, platform: platform).allSatisfy({ $0 == .zero })
+        let copies = try SuperblockStore.readCopies(io: io, platform: platform)
+        // One block that is or was a superblock of ours, or could not be read, and nothing is formatted.
+        if options.formatsEmptyDevice && copies.allSatisfy({ $0 == .zero })
+            || options.formatsForeignDevice && copies.allSatisfy({ $0 == .zero || $0 == .foreign })
         {
             platform.log("formatting the device")
             return try Formatter.format(

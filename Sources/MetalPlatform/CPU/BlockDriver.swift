@@ -31,3 +31,18 @@ protocol BlockDriver: AnyObject {
     if address < reservedBase { return address }
     return machine.space.unsafelyUnwrapped.pointee.materialise(address, core: Int(dbk_core_number_get()))
 }
+
+/// Brings memory to all pages of a vector; false if there is none. A driver asks before it queues the first command of a
+/// request, since a request half queued could not be taken back.
+func isBacked(_ vector: IOVector) -> Bool {
+    var at = UInt(bitPattern: vector.base)
+    if at < reservedBase { return true }
+    let end = at + UInt(vector.byteCount)
+    while at < end {
+        guard let pointer = UnsafeMutableRawPointer(bitPattern: at), physicalAddress(pointer) != nil else {
+            return false
+        }
+        at = at & ~4095 + 4096
+    }
+    return true
+}

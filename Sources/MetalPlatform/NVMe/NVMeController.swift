@@ -274,17 +274,6 @@ final class NVMeController: BlockDriver {
         return (UInt(bitPattern: vectors[before].base) + UInt(vectors[before].byteCount)) % 4096 == 0
     }
 
-    private func isBacked(_ vector: IOVector) -> Bool {
-        var at = UInt(bitPattern: vector.base)
-        if at < reservedBase { return true }
-        let end = at + UInt(vector.byteCount)
-        while at < end {
-            if physicalAddress(UnsafeMutableRawPointer(bitPattern: at).unsafelyUnwrapped) == nil { return false }
-            at = at & ~4095 + 4096
-        }
-        return true
-    }
-
     /// Writes the piece's pages into the command's PRPs, with a list page for more than two.
     private func address(
         _ command: inout NVMeCommand, _ vectors: UnsafeMutableBufferPointer<IOVector>, _ piece: Piece,

@@ -1,0 +1,171 @@
+"""The Ring-0 image in QEMU, spoken to by psql through QEMU's user network.
+
+DBKERNEL_KERNEL names the image. A machine that ends before its time, or without the line waited for, fails the test.
+"""
+
+import os
+import pathlib
+import queue
+import signal
+import socket
+import subprocess
+import threading
+
+import psycopg
+import pytest
+
+from conftest import EXECUTABLE, POSTGRES_BIN
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+KERNEL = os.environ.get("DBKERNEL_KERNEL", str(ROOT / ".build-metal/dbkernel-kernel"))
+READY_SECONDS = 120
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Machine:
+    """One disk file and, while it runs, the machine that boots from it."""
+
+    def __init__(self, folder: pathlib.Path, **environment: str):
+        self.disk = folder / "metal.disk"
+        self.environment = environment
+        self.lines: list[str] = []
+        self.process = None
+        self.port = 0
+
+    def start(self, waits_for: str = "ready: ", append: str = "auth=trust", **environment: str) -> "Machine":
+        self.port = free_port()
+        variables = dict(
+            os.environ, DISK=str(self.disk), DISK_SIZE="1G", SERIAL="stdio", PORT=str(self.port), APPEND=append,
+            **(self.environment | environment))
+        self.lines = []
+        self.process = subprocess.Popen(
+            [str(ROOT / "scripts/boot"), KERNEL], env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace")
+        found: queue.Queue = queue.Queue()
+        threading.Thread(target=self._read, args=(self.process, found, waits_for), daemon=True).start()
+        try:
+            is_found = found.get(timeout=READY_SECONDS)
+        except queue.Empty:
+            is_found = False
+        if not is_found:
+            self.kill()
+            raise AssertionError(f"no line with '{waits_for}':\n" + "\n".join(self.lines[-60:]))
+        return self
+
+    def _read(self, process, found, waits_for):
+        for line in process.stdout:
+            self.lines.append(line.rstrip("\r\n"))
+            if waits_for in line:
+                found.put(True)
+        found.put(False)
+
+    def kill(self):
+        """The power cord."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def wait(self, seconds: float = READY_SECONDS) -> int:
+        return self.process.wait(timeout=seconds)
+
+    def psql(self, *arguments: str) -> str:
+        environment = dict(
+            os.environ, PGHOST="127.0.0.1", PGPORT=str(self.port), PGUSER="postgres", PGDATABASE="postgres",
+            PGCONNECT_TIMEOUT="30")
+        done = subprocess.run(
+            [f"{POSTGRES_BIN}/psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *arguments], env=environment,
+            capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr + "\n".join(self.lines[-40:])
+        return done.stdout
+
+    def connect(self, **options) -> psycopg.Connection:
+        return psycopg.connect(
+            f"host=127.0.0.1 port={self.port} user=postgres dbname=postgres", connect_timeout=30, **options)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    machine = Machine(tmp_path, SMP="2", MEM="512M")
+    yield machine
+    if machine.process and machine.process.poll() is None:
+        machine.kill()
+
+
+@pytest.mark.parametrize("bus", ["nvme", "virtio"])
+def test_psql_reaches_the_machine_and_its_data_outlive_the_power(machine, bus):
+    machine.start(BUS=bus)
+    machine.psql("-c", "CREATE TABLE t (id int PRIMARY KEY, word text)",
+                 "-c", "INSERT INTO t SELECT g, 'word ' || g FROM generate_series(1, 2000) g")
+    assert machine.psql("-c", "SELECT count(*), sum(id), max(word) FROM t") == "2000|2001000|word 999\n"
+    machine.kill()
+    machine.start(BUS=bus)
+    assert machine.psql("-c", "SELECT count(*), sum(id), max(word) FROM t") == "2000|2001000|word 999\n"
+    assert any(line.startswith("recovery: ") for line in machine.lines)
+
+
+def test_several_clients_commit_and_nothing_acknowledged_is_lost_when_the_power_goes(machine):
+    machine.start()
+    machine.psql("-c", "CREATE TABLE c (client int, serial int, PRIMARY KEY (client, serial))")
+    acknowledged = [0] * 4
+
+    def run(client):
+        try:
+            with machine.connect(autocommit=True) as connection:
+                while True:
+                    connection.execute("INSERT INTO c VALUES (%s, %s)", (client, acknowledged[client] + 1))
+                    acknowledged[client] += 1
+        except psycopg.Error:
+            return
+
+    threads = [threading.Thread(target=run, args=(client,), daemon=True) for client in range(4)]
+    for thread in threads:
+        thread.start()
+    while min(acknowledged) < 20:
+        assert any(thread.is_alive() for thread in threads), "\n".join(machine.lines[-40:])
+    machine.kill()
+    machine.start()
+    for client in range(4):
+        (count,) = [int(machine.psql("-c", f"SELECT count(*) FROM c WHERE client = {client}"))]
+        assert acknowledged[client] <= count <= acknowledged[client] + 1
+
+
+def test_linux_and_the_machine_open_one_disk_in_turns(machine):
+    machine.start()
+    machine.psql("-c", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 500) g")
+    machine.kill()
+    check = [EXECUTABLE, "check", "--disk", str(machine.disk)]
+    done = subprocess.run(check, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    machine.start()
+    assert machine.psql("-c", "SELECT count(*) FROM t") == "500\n"
+
+
+def test_a_network_without_passwords_is_refused_unless_it_is_trusted(machine):
+    machine.start(waits_for="refusing to listen", append="")
+    assert machine.wait() == 2 * 71 + 1
+
+
+def test_a_disk_that_holds_something_else_is_left_alone_unless_told(machine):
+    foreign = b"these bytes are not a database " * 2048
+    with open(machine.disk, "wb") as disk:
+        disk.write(foreign)
+        disk.truncate(1 << 30)
+    machine.start(waits_for="error: ")
+    assert machine.wait() == 2 * 71 + 1
+    with open(machine.disk, "rb") as disk:
+        assert disk.read(len(foreign)) == foreign
+    machine.start(append="auth=trust format=yes")
+    assert machine.psql("-c", "SELECT 1") == "1\n"
+
+
+def test_a_machine_without_a_disk_says_so(machine, tmp_path):
+    process = subprocess.run(
+        ["qemu-system-x86_64", "-machine", "q35", "-cpu", "max", "-m", "256M", "-nodefaults", "-display", "none",
+         "-no-reboot", "-serial", "stdio", "-kernel", KERNEL, "-device", "isa-debug-exit,iobase=0xf4,iosize=4"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=READY_SECONDS)
+    assert process.returncode == 2 * 73 + 1
+    assert "there is no disk" in process.stdout
