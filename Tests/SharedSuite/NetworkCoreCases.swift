@@ -21,7 +21,7 @@ private func echoAcrossCores(_ context: SuiteContext) throws(EngineError) {
     let host = NetworkHost(configuration, now: context.platform.now())
     let service = StreamService(stack: host.stack, owner: 0)
     let (listener, address) = try service.listen(address: "127.0.0.1:0")
-    let done = Atomic<Int>(0)
+    let done = SharedWord<Int>(0)
     let limit = context.platform.now() + .seconds(60)
     context.platform.runWorkers { core in
         let platform = context.platform
@@ -29,7 +29,7 @@ private func echoAcrossCores(_ context: SuiteContext) throws(EngineError) {
         let server = core == 0 ? EchoServer(service, listener) : nil
         client.begin(address)
         var hasFinished = false
-        while done.load(ordering: .acquiring) < cores && platform.now() < limit {
+        while done.word.load(ordering: .acquiring) < cores && platform.now() < limit {
             if core == 0 { service.drive(now: platform.now()) }
             withUnsafeTemporaryAllocation(of: CompletionEvent.self, capacity: 64) { events in
                 let count = service.stack.takeCompletions(core, into: events)
@@ -38,7 +38,7 @@ private func echoAcrossCores(_ context: SuiteContext) throws(EngineError) {
                         server?.handle(events[index])
                     } else if client.handle(events[index]) && !hasFinished {
                         hasFinished = true
-                        done.add(1, ordering: .releasing)
+                        done.word.add(1, ordering: .releasing)
                     }
                 }
             }
@@ -47,7 +47,7 @@ private func echoAcrossCores(_ context: SuiteContext) throws(EngineError) {
         client.deallocate()
         server?.deallocate()
     }
-    context.expectEqual(done.load(ordering: .acquiring), cores, "clients that finished")
+    context.expectEqual(done.word.load(ordering: .acquiring), cores, "clients that finished")
 }
 
 private final class EchoClient {
