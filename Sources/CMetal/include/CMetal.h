@@ -125,6 +125,9 @@ static inline void dbk_halt_until_interrupt(void) { __asm__ volatile("sti; hlt; 
 // Takes the interrupts that wait and returns.
 static inline void dbk_take_interrupts(void) { __asm__ volatile("sti; nop; nop; cli" ::: "memory"); }
 static inline void dbk_stop(void) { for (;;) __asm__ volatile("cli; hlt"); }
+// Zeros memory: unoptimised Swift does it byte by byte.
+void *memset(void *destination, int value, size_t count);
+static inline void dbk_clear(uintptr_t at, size_t byte_count) { memset((void *)at, 0, byte_count); }
 // Touches the two pages below the stack pointer, so that they are in memory.
 static inline void dbk_probe_stack(void) {
     __asm__ volatile("orq $0, -4096(%%rsp)\n\torq $0, -8192(%%rsp)" ::: "memory", "cc");

@@ -222,7 +222,4 @@ struct PageTables: ~Copyable {
 }
 
 /// Zeros memory that is mapped.
-@inline(__always) func clear(_ address: UInt, byteCount: Int) {
-    UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped.initializeMemory(
-        as: UInt8.self, repeating: 0, count: byteCount)
-}
+@inline(__always) func clear(_ address: UInt, byteCount: Int) { dbk_clear(address, byteCount) }
