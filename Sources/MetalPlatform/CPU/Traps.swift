@@ -34,8 +34,8 @@ private func bringPage(_ address: UInt) -> Bool {
 
 private func panic(_ frame: UnsafeMutablePointer<TrapFrame>, depth: Int) -> Never {
     guard let serial = machine.serial else { stopCore() }
-    // A panic inside a panic only stops.
-    if depth > 2 { stopCore() }
+    // A panic inside a panic only ends.
+    if depth > 2 { machineExit(status: 70) }
     let out = PlainText(serial)
     let vector = Int(frame.pointee.vector)
     out.text("\npanic: ")

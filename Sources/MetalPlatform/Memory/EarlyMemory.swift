@@ -36,10 +36,18 @@ enum EarlyMemory {
             if region.end <= 1 << 30 { continue }
             let from = max(region.base, 1 << 30)
             if !tables.pointee.mapMemory(MemoryRegion(base: from, byteCount: region.end - from)) { return false }
-            frames.pointee.add(
-                from: roundUp(from, UInt(largePageByteCount)), to: region.end & ~UInt(largePageByteCount - 1))
+            let end = region.end & ~UInt(largePageByteCount - 1)
+            let module = start.module
+            if module.byteCount > 0 && module.base < end && module.end > from {
+                frames.pointee.add(from: roundUp(from, UInt(largePageByteCount)), to: module.base)
+                frames.pointee.add(from: roundUp(module.end, Frames.byteCount), to: end)
+            } else {
+                frames.pointee.add(from: roundUp(from, UInt(largePageByteCount)), to: end)
+            }
         }
-        return true
+        // It may lie in the part of a large page that is not memory's.
+        return start.module.byteCount == 0
+            || tables.pointee.mapDevice(start.module.base, byteCount: Int(start.module.byteCount))
     }
 
     /// Room for one value. Not a closure, which might allocate what it captures.
