@@ -34,7 +34,7 @@ package final class PageAllocator: @unchecked Sendable {
     /// Everything logged before it is on the device, and recovery would not repeat it. Not under the mutex: whoever holds
     /// that may be waiting for a checkpoint.
     private let checkpointRedo = Atomic<UInt64>(0)
-    /// Chains that were suspect when the map was read.
+    /// Chains that were suspect when the map was read, but for those freed since.
     package private(set) var suspects: [PageID] = []
 
     /// Writes an empty map page of a new device into `page`: to be done for all of `geometry.mapPageCount`.
@@ -224,7 +224,10 @@ package final class PageAllocator: @unchecked Sendable {
 
     /// The page can be handed out again. Latch nothing before.
     func didFree(_ page: PageID, of tree: TreeID) {
-        mutex.withLock { space.giveBack(page, of: tree, at: log.insertLSN) }
+        mutex.withLock {
+            if !suspects.isEmpty { suspects.removeAll { $0 == page } }
+            space.giveBack(page, of: tree, at: log.insertLSN)
+        }
     }
 
     /// Marks the first page of a chain, or takes the mark away. Its map page is latched.

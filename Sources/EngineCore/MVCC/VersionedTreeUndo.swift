@@ -59,7 +59,7 @@ extension VersionedTree {
         let chain = UndoChain(
             transactionID: transaction.id.rawValue, previousLSN: transaction.lastLSN,
             undoNextLSN: LSN(record.logPrevious))
-        let dropped = try newestChain(record)
+        let dropped = try Self.newestChain(record.action, record.key, in: tree)
         if let dropped { try tree.settle(dropped, attached: false) }
         let lsn = try Self.apply(change, to: tree, chain)
         if let dropped { try tree.freeChain(dropped) }
@@ -70,9 +70,11 @@ extension VersionedTree {
     }
 
     /// The chain of the row that undoing this change takes away. The entry is this transaction's, so it stays as it is.
-    private func newestChain(_ record: UndoRecord) throws(EngineError) -> SpilledPayload? {
-        if record.action == .delete { return nil }
-        let found = try tree.lookup(TreeKey(record.key)) { payload, isSpilled in
+    private static func newestChain(
+        _ action: UndoAction, _ key: UnsafeRawBufferPointer, in tree: BTree
+    ) throws(EngineError) -> SpilledPayload? {
+        if action == .delete { return nil }
+        let found = try tree.lookup(TreeKey(key)) { payload, isSpilled in
             isSpilled ? SpilledPayload(payload) : nil
         }
         return found ?? nil
@@ -90,7 +92,12 @@ extension VersionedTree {
         let change = UndoChange(
             action: undo.action, key: undo.key, oldWriter: undo.oldWriter, oldUndo: 0, oldRow: undo.oldRow,
             oldIsSpilled: undo.isSpilled, oldIsGarbage: RowHeader.isTombstone(undo.oldWriter) && !own)
-        return try apply(change, to: tree, chain)
+        // What is replaced by it has been marked suspect before, and recovery decides about that at its end.
+        let dropped = try newestChain(undo.action, undo.key, in: tree)
+        if let dropped { try tree.settle(dropped, attached: false) }
+        let lsn = try apply(change, to: tree, chain)
+        if let dropped { try tree.freeChain(dropped) }
+        return lsn
     }
 
     private static func apply(_ change: UndoChange, to tree: BTree, _ chain: UndoChain) throws(EngineError) -> LSN {
