@@ -7,7 +7,7 @@ DISK_SIZE ?= 16G
 LISTEN ?= 127.0.0.1:5432
 MEMORY ?= 1G
 # What `make test` runs in Ring 0, where QEMU emulates every instruction: the modules that rest on the platform.
-METAL_CASES := fibers:,platform:,asyncio:,directstorage:,bufferpool:,log:,network:,epoch:,queue:,tables:
+METAL_CASES := fibers:,platform:,asyncio:,epoch:,queue:,directstorage:
 KERNEL := .build-metal/dbkernel-kernel
 RELEASE := .build/release/dbkernel-sim
 METAL := .build-metal/x86_64-unknown-none-elf/debug/dbkernel-kernel

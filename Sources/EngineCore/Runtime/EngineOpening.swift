@@ -125,7 +125,8 @@ extension Engine {
         {
             platform.log("formatting the device")
             return try Formatter.format(
-                io: io, platform: platform, options: LayoutOptions(walByteCount: options.logByteCount))
+                io: io, platform: platform, options: LayoutOptions(walByteCount: options.logByteCount),
+                overwrite: options.formatsForeignDevice)
         }
         return try SuperblockStore.open(io: io, platform: platform)
     }
