@@ -32,7 +32,8 @@ func machineExit(status: Int32) -> Never {
         dbk_out16(machine.powerPort, machine.powerOffType << 10 | 1 << 13)
         if machine.powerPortB != 0 { dbk_out16(machine.powerPortB, machine.powerOffTypeB << 10 | 1 << 13) }
     }
-    if status == 0 { dbk_out32(debugExitPort, 0) }
+    // The power goes a moment after the write: only where there is no such port may another way be tried.
+    if status == 0 && machine.powerPort == 0 { dbk_out32(debugExitPort, 0) }
     if let serial = machine.serial { PlainText(serial).text("the machine can be switched off now\n") }
     dbk_stop()
     while true {}
