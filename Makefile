@@ -6,6 +6,8 @@ DISK ?= dbkernel.disk
 DISK_SIZE ?= 16G
 LISTEN ?= 127.0.0.1:5432
 MEMORY ?= 1G
+SEEDS ?= 1..1000000
+SECONDS ?= 3600
 # What `make test` runs in Ring 0, where QEMU emulates every instruction: the modules that rest on the platform.
 METAL_CASES := fibers:,platform:,asyncio:,epoch:,queue:,directstorage:
 KERNEL := .build-metal/dbkernel-kernel
@@ -54,6 +56,9 @@ boot: deps-metal kernel ## boot it in QEMU: DISK=, SMP=, MEM=, NET=user|tap, APP
 kernel-check: deps ## compile the whole engine as Embedded Swift for Ring 0
 	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --target EngineCore
 
+simulate: build ## the engine in a simulated machine with faults, by seed; SEEDS=A..B SECONDS=N
+	$(RELEASE) simulate --seeds $(SEEDS) --seconds $(SECONDS)
+
 bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; writes docs/benchmarks.md's tables
 	scripts/bench $(RELEASE)
 
@@ -66,4 +71,4 @@ lint: ## swift format, strict
 clean: ## remove build products
 	rm -rf .build .build-metal
 
-.PHONY: help deps deps-metal deps-test deps-bench kernel boot build run test kernel-check bench bench-network lint clean
+.PHONY: simulate help deps deps-metal deps-test deps-bench kernel boot build run test kernel-check bench bench-network lint clean

@@ -160,7 +160,8 @@ let package = Package(
         .executableTarget(
             name: "dbkernel-sim",
             dependencies: [
-                "Platform", "Fibers", "EngineCore", "HostPlatform", "SharedSuite", "Simulation", "CLinux", "Runtime", "BTree", "BufferPool",
+                "Platform", "Fibers", "EngineCore", "HostPlatform", "SharedSuite", "Simulation", "CLinux", "Runtime",
+                "BTree", "BufferPool",
                 "MVCC",
                 "MultiEngine", "WALEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -30,6 +30,8 @@ package struct DiskProfile: Sendable {
     package var shortPermille = 5
     /// Of a thousand reads: how many fail, once.
     package var readErrorPermille = 0
+    /// Says that it flushed, and did nothing: no engine can keep its promises on it, and the oracles must notice.
+    package var liesAboutFlush = false
     package init() {}
 }
 
@@ -123,7 +125,7 @@ package final class SimulatedDisk {
         digest.add(UInt64(request.operation.rawValue) << 56 | UInt64(request.offset) << 8)
         digest.add(UInt64(request.checksum))
         if request.operation == .flush {
-            forget { $0.number < request.covers }
+            if !profile.liesAboutFlush { forget { $0.number < request.covers } }
             return 0
         }
         var total = 0
@@ -139,7 +141,7 @@ package final class SimulatedDisk {
             precondition(
                 Self.checksum(request.vectors) == request.checksum, "a buffer has changed while it was being written")
             writeCount += 1
-            write(request, total, isDurable: request.operation == .durableWrite)
+            write(request, total, isDurable: request.operation == .durableWrite && !profile.liesAboutFlush)
         }
         return total
     }
@@ -181,10 +183,14 @@ package final class SimulatedDisk {
     package func losePower() {
         for request in underWay where request.operation == .write || request.operation == .durableWrite {
             // As much of it as got through, of a request that nobody heard of again.
-            if random.next(below: 2) == 0 { write(request, request.vectors.reduce(0) { $0 + $1.byteCount }, isDurable: false) }
+            if random.next(below: 2) == 0 {
+                write(request, request.vectors.reduce(0) { $0 + $1.byteCount }, isDurable: false)
+            }
         }
         underWay.removeAll()
-        for write in cached.reversed() { (visible + write.offset).copyMemory(from: write.before, byteCount: write.byteCount) }
+        for write in cached.reversed() {
+            (visible + write.offset).copyMemory(from: write.before, byteCount: write.byteCount)
+        }
         for write in cached {
             // 0 keeps, 1 drops, 2 tears.
             let fate = write.isDurable ? 0 : random.next(below: 3)

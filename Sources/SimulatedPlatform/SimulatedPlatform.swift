@@ -59,7 +59,8 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     package private(set) var console: [String] = []
     private var memory: [(base: UnsafeMutableRawPointer, byteCount: Int)] = []
 
-    package init(_ profile: MachineProfile, _ disk: SimulatedDisk, _ random: SimulationRandom, startingAt time: UInt64) {
+    package init(_ profile: MachineProfile, _ disk: SimulatedDisk, _ random: SimulationRandom, startingAt time: UInt64)
+    {
         self.profile = profile
         self.disk = disk
         self.random = random
@@ -240,7 +241,9 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
         throw Self.noNetwork
     }
     package func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool { true }
-    package func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool { true }
+    package func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool {
+        true
+    }
     package func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool { true }
     package func shutdown(_ stream: StreamHandle) {}
     package func close(_ stream: StreamHandle) {}

@@ -34,6 +34,8 @@ package struct HistoryDigest: Sendable {
     package init() {}
 
     package mutating func add(_ word: UInt64) {
-        for shift in stride(from: 0, to: 64, by: 8) { value = (value ^ (word >> UInt64(shift) & 0xFF)) &* 0x100_0000_01B3 }
+        for shift in stride(from: 0, to: 64, by: 8) {
+            value = (value ^ (word >> UInt64(shift) & 0xFF)) &* 0x100_0000_01B3
+        }
     }
 }

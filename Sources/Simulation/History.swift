@@ -138,7 +138,8 @@ package final class History: @unchecked Sendable {
     /// The tables. A loss of power in between leaves them for the next round to finish: each statement is done or not.
     private func create(_ session: SimulatedSession) throws(EngineError) {
         try session.run(
-            "CREATE TABLE IF NOT EXISTS kv (k int PRIMARY KEY, s int NOT NULL, v bigint NOT NULL, u int UNIQUE, note text)")
+            "CREATE TABLE IF NOT EXISTS kv (k int PRIMARY KEY, s int NOT NULL, v bigint NOT NULL, u int UNIQUE, note text)"
+        )
         try session.run("CREATE INDEX IF NOT EXISTS kv_session ON kv (s, v)")
         try session.run("CREATE TABLE IF NOT EXISTS account (id int PRIMARY KEY, balance bigint NOT NULL)")
         if try session.run("SELECT count(*) FROM account") == [Array("0".utf8)] {
@@ -153,7 +154,9 @@ package final class History: @unchecked Sendable {
     private func finish() throws(EngineError) {
         var said: [String] = []
         let problems = try DatabaseCheck.run(options) { said.append($0) }
-        if problems > 0 { return verdict.fail("check: \(said.filter { $0.hasPrefix("PROBLEM") }.joined(separator: "; "))") }
+        if problems > 0 {
+            return verdict.fail("check: \(said.filter { $0.hasPrefix("PROBLEM") }.joined(separator: "; "))")
+        }
         let engine = try Engine.open(options)
         for number in 0..<profile.sessionCount where isCreated {
             let session = try SimulatedSession(number, engine, random.split(), profile, verdict, knowledge + number)

@@ -105,7 +105,8 @@ final class SimulatedSession {
     private var anyKey: Int { number * 1000 + random.next(below: Self.keysPerSession) }
 
     private func note() -> [UInt8] {
-        let count = random.chance(permille: profile.longNotePermille) ? random.next(in: 3000...30_000) : random.next(below: 200)
+        let count =
+            random.chance(permille: profile.longNotePermille) ? random.next(in: 3000...30_000) : random.next(below: 200)
         let letter = UInt8(ascii: "a") + UInt8(random.next(below: 26))
         return Array(repeating: letter, count: count)
     }
@@ -223,7 +224,9 @@ final class SimulatedSession {
     private func difference(_ got: [Line], _ wanted: [Line]) -> String {
         var place = 0
         while place < got.count, place < wanted.count, got[place] == wanted[place] { place += 1 }
-        func show(_ list: [Line]) -> String { place < list.count ? "'\(text(Array(list[place].prefix(80))))'" : "the end" }
+        func show(_ list: [Line]) -> String {
+            place < list.count ? "'\(text(Array(list[place].prefix(80))))'" : "the end"
+        }
         return "\(got.count) rows, not \(wanted.count); row \(place) is \(show(got)), not \(show(wanted))"
     }
 

@@ -19,7 +19,8 @@ package struct SimulationProfile: Sendable {
 
     init(_ name: StaticString) { self.name = name }
 
-    package static let names: [StaticString] = ["calm", "torn", "slow", "cores", "long", "brief"]
+    /// The last is drawn by no seed: on its disk, histories must fail.
+    package static let names: [StaticString] = ["calm", "torn", "slow", "cores", "long", "brief", "lying"]
 
     /// The profile of that name, nil if there is none.
     package static func named(_ name: String) -> SimulationProfile? {
@@ -30,7 +31,7 @@ package struct SimulationProfile: Sendable {
     }
 
     package static func drawn(_ random: inout SimulationRandom) -> SimulationProfile {
-        make(random.next(below: names.count))
+        make(random.next(below: names.count - 1))
     }
 
     private static func make(_ index: Int) -> SimulationProfile {
@@ -59,6 +60,7 @@ package struct SimulationProfile: Sendable {
             // The power goes during recovery, too.
             profile.life = 100_000...8_000_000
             profile.roundCount = 12
+        case 6: profile.disk.liesAboutFlush = true
         default: break
         }
         profile.machine.clockJumpPermille = 1

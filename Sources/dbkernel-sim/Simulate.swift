@@ -65,8 +65,11 @@ struct Simulate: ParsableCommand {
     private func runProcess(_ seed: UInt64, quietly: Bool) throws -> Int32 {
         var arguments = [CommandLine.arguments[0], "simulate", "--seed", "\(seed)", "--replica"]
         if let profile { arguments += ["--profile", profile] }
-        let status = dbk_run_alike(arguments.map { $0.withCString { UnsafePointer(strdup($0)) } } + [nil], quietly ? 1 : 0)
-        if status < 0 { throw ValidationError("could not start a process: \(String(cString: dbk_error_text(-status)))") }
+        let status = dbk_run_alike(
+            arguments.map { $0.withCString { UnsafePointer(strdup($0)) } } + [nil], quietly ? 1 : 0)
+        if status < 0 {
+            throw ValidationError("could not start a process: \(String(cString: dbk_error_text(-status)))")
+        }
         return status
     }
 

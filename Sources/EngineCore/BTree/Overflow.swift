@@ -245,7 +245,8 @@ extension BTree {
         let page = reservations[index].page
         withScratchNode { scratch in
             OverflowPage(scratch.base).initialize(
-                id: page, tree: treeID, root: root, next: index + 1 < reservations.count ? reservations[index + 1].page : .none,
+                id: page, tree: treeID, root: root,
+                next: index + 1 < reservations.count ? reservations[index + 1].page : .none,
                 first: reservations[0].page, number: index, key: index == 0 ? key : .empty,
                 data: UnsafeRawBufferPointer(rebasing: rest[start..<start + count]))
             let low = OverflowPage.dataOffset + (index == 0 ? key.count : 0) + count
