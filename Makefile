@@ -71,4 +71,4 @@ lint: ## swift format, strict
 clean: ## remove build products
 	rm -rf .build .build-metal
 
-.PHONY: simulate help deps deps-metal deps-test deps-bench kernel boot build run test kernel-check bench bench-network lint clean
+.PHONY: help deps deps-metal deps-test deps-bench kernel boot build run test kernel-check simulate bench bench-network lint clean

@@ -181,6 +181,14 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
             from: address, to: address + UInt(pageCount * pageSize), core: Int(dbk_core_number_get()))
     }
 
+    package func restore(_ base: UnsafeMutableRawPointer, pageCount: Int) {
+        let core = Int(dbk_core_number_get())
+        for page in 0..<pageCount
+        where space.pointee.materialise(UInt(bitPattern: base) + UInt(page * pageSize), core: core) == nil {
+            preconditionFailure("no memory for a page that the budget allows")
+        }
+    }
+
     package func protect(_ base: UnsafeMutableRawPointer, pageCount: Int) {
         space.pointee.protect(UInt(bitPattern: base), pageCount: pageCount)
     }

@@ -111,6 +111,9 @@ final class FailingPlatform: Platform, @unchecked Sendable {
     func deallocate(_ memory: UnsafeMutableRawPointer, byteCount: Int) { base.deallocate(memory, byteCount: byteCount) }
     func reserve(byteCount: Int) -> UnsafeMutableRawPointer? { base.reserve(byteCount: byteCount) }
     func discard(_ memory: UnsafeMutableRawPointer, pageCount: Int) { base.discard(memory, pageCount: pageCount) }
+    func restore(_ memory: UnsafeMutableRawPointer, pageCount: Int) {
+        base.restore(memory, pageCount: pageCount)
+    }
     func protect(_ memory: UnsafeMutableRawPointer, pageCount: Int) { base.protect(memory, pageCount: pageCount) }
     var blockGeometry: BlockGeometry { base.blockGeometry }
     func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {

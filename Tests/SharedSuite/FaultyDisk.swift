@@ -211,6 +211,9 @@ package final class FaultyDisk: Platform, @unchecked Sendable {
     package func discard(_ memory: UnsafeMutableRawPointer, pageCount: Int) {
         base.discard(memory, pageCount: pageCount)
     }
+    package func restore(_ memory: UnsafeMutableRawPointer, pageCount: Int) {
+        base.restore(memory, pageCount: pageCount)
+    }
     package func protect(_ memory: UnsafeMutableRawPointer, pageCount: Int) {
         base.protect(memory, pageCount: pageCount)
     }

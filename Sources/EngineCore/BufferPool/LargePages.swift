@@ -153,6 +153,7 @@ final class LargePages: @unchecked Sendable {
 extension BufferPool {
     /// Before the memory of a latched page is touched that was not in memory.
     @inline(__always) func enter(_ page: PageID) {
+        scheduler.platform.restore(pointer(page), pageCount: 1)
         if !largePages.entering(page, inUse: frameCount - frames.freeCount) { endLargePages() }
     }
 

@@ -120,6 +120,7 @@ package final class UndoArea: @unchecked Sendable {
         assert(segment.pointee.isMoved.load(ordering: .relaxed) == 0, "a free segment is not moved")
         segment.pointee.next = 0
         segment.pointee.life &+= 1
+        platform.restore(memory(index), pageCount: UndoSegment.byteCount / pageSize)
         return index
     }
 

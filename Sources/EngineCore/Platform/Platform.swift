@@ -127,6 +127,10 @@ package protocol Platform: AnyObject {
     func reserve(byteCount: Int) -> UnsafeMutableRawPointer?
     /// Gives back the memory of `count` pages starting at `base`, inside a reserved range. They read as zeros after.
     func discard(_ base: UnsafeMutableRawPointer, pageCount: Int)
+    /// To be called, by the core that then writes them first, before pages are used again that may have been discarded: where no
+    /// core tells the others of a page that it takes away, a core may still find the page where it was, and write there without
+    /// anybody noticing. They are zeros then.
+    func restore(_ base: UnsafeMutableRawPointer, pageCount: Int)
     /// Whether touching memory of a reserved range for the first time may bring a whole large page, where one is free. False if
     /// the platform has none. What is in memory stays as it is. Reserved ranges begin without.
     @discardableResult
@@ -185,6 +189,7 @@ extension Platform {
     package func preferLargePages(_ base: UnsafeMutableRawPointer, byteCount: Int, _ isPreferred: Bool) -> Bool {
         false
     }
+    package func restore(_ base: UnsafeMutableRawPointer, pageCount: Int) {}
     package func splitPages(_ base: UnsafeMutableRawPointer, byteCount: Int) {}
     package func queuePopulate(_ core: CoreIndex, _ base: UnsafeMutableRawPointer, byteCount: Int, tag: Tag) -> Bool {
         false

@@ -2,7 +2,9 @@
 //
 // No interprocessor interrupt is ever sent for a page that goes (vmcache, SIGMOD 2023, section 6, says what they cost).
 // A discarded page's frame stays in limbo until every core has dropped its TLB since, which each does once in a turn of
-// its loop; then the frame is free. A range given back is kept from reuse the same way.
+// its loop; then the frame is free. Until then a core may still reach the frame by its TLB's old entry, and no fault tells: so
+// a page that is used again gets its entry back first, by `Platform.restore`, and the same frame with it. A range given back is
+// kept from reuse the same way.
 //
 // Epochs: `epoch` counts closed batches. A core that has loaded CR3 after reading epoch e has seen e. A core that halts or
 // runs no worker has dropped its TLB before and drops it again when it comes back, so it holds nothing up.
