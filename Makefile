@@ -9,7 +9,7 @@ MEMORY ?= 1G
 SEEDS ?= 1..1000000
 SECONDS ?= 3600
 # What `make test` runs in Ring 0, where QEMU emulates every instruction: the modules that rest on the platform.
-METAL_CASES := fibers:,platform:,asyncio:,epoch:,queue:,directstorage:
+METAL_CASES := fibers:,platform:,asyncio:,epoch:,queue:,directstorage:,bufferpool:
 KERNEL := .build-metal/dbkernel-kernel
 RELEASE := .build/release/dbkernel-sim
 METAL := .build-metal/x86_64-unknown-none-elf/debug/dbkernel-kernel

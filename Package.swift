@@ -135,7 +135,7 @@ let package = Package(
             "PostgresWire",
             ["Platform", "Fibers", "SQLTypes", "SQL", "QueryExec", "Runtime"]),
         // 10 assembly
-        engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire", "NetworkEngine"]),
+        engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire"]),
 
         .target(
             name: "SimulatedPlatform", dependencies: ["Platform", "Fibers", "CLinux", "CPrimitives"],
