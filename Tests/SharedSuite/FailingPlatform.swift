@@ -94,6 +94,12 @@ final class FailingPlatform: Platform, @unchecked Sendable {
         return left
     }
 
+    /// The device goes on. A core that sleeps over what was held would not hear of it by itself.
+    func releaseWrites() {
+        holdsWrites.store(false, ordering: .releasing)
+        for core in 0..<topology.coreCount { wake(core) }
+    }
+
     func park(_ core: CoreIndex, until deadline: Nanoseconds) {
         let hasSome = !failed[core].isEmpty || !held[core].isEmpty && !holdsWrites.load(ordering: .acquiring)
         if hasSome { base.submit(core) } else { base.park(core, until: deadline) }

@@ -52,7 +52,7 @@ private func flushes(
             counts.append(rig.log.statistics.flushCount.load(ordering: .relaxed))
         }
         context.expect(rig.log.durableLSN < rig.log.insertLSN, "nothing is durable that the device has not completed")
-        device.holdsWrites.store(false, ordering: .releasing)
+        device.releaseWrites()
         group.wait()
         for _ in 0..<writers { rig.log.writerEnded() }
         try rig.log.close()
