@@ -54,7 +54,6 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     /// When the power goes, if it does.
     package var powerLossTime: UInt64?
     package private(set) var end = MachineEnd.stopped
-    package private(set) var turnCount = 0
     /// The last lines that the engine has said.
     package private(set) var console: [String] = []
     private var memory: [(base: UnsafeMutableRawPointer, byteCount: Int)] = []
@@ -132,7 +131,6 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     }
 
     private func turn(_ core: CoreIndex) {
-        turnCount += 1
         time += UInt64(random.next(in: profile.turn))
         if random.chance(permille: profile.clockJumpPermille) {
             wallOffset += Int64(random.next(in: -7_200_000_000...7_200_000_000))
@@ -181,7 +179,6 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
             events[count] = cores[core].ready.remove(at: random.next(below: cores[core].ready.count))
             count += 1
         }
-        // A full buffer would mean that there is more to poll for at once, and every poll gives way.
         return count
     }
 
@@ -214,8 +211,6 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     }
     package func discard(_ base: UnsafeMutableRawPointer, pageCount: Int) { dbk_discard(base, pageCount * pageSize) }
     package func protect(_ base: UnsafeMutableRawPointer, pageCount: Int) { dbk_protect(base, pageCount * pageSize) }
-    /// Blocks of memory that are out.
-    package var memoryBlockCount: Int { memory.count }
 
     // MARK: Block device
 

@@ -10,7 +10,6 @@ package struct SessionModel: Sendable {
     package struct Row: Sendable {
         package var value: Int
         package var note: [UInt8]
-        @inline(__always) static func == (a: Row, b: Row) -> Bool { a.value == b.value && a.note == b.note }
     }
 
     /// By key, ascending.
