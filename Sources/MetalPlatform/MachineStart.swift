@@ -82,7 +82,7 @@ extension MetalPlatform {
 
         let identifiers = (0..<count).map { cores[$0].apicID }
         let bus = PCIBus(tables: tables, hardware: hardware)
-        let disk = findDisk(bus, identifiers, frames: frames, clock: clock)
+        let disk = findDisk(bus, commandLine, identifiers, frames: frames, clock: clock)
         say("disk: \(disk.summary)")
         let network = makeNetwork(bus, commandLine, identifiers, frames: frames, clock: clock)
         let nodes = (0..<count).map { processors[$0].node }
@@ -129,8 +129,9 @@ extension MetalPlatform {
     }
 
     private static func findDisk(
-        _ bus: PCIBus, _ cores: [UInt32], frames: UnsafeMutablePointer<Frames>, clock: Clock
+        _ bus: PCIBus, _ commandLine: CommandLine, _ cores: [UInt32], frames: UnsafeMutablePointer<Frames>, clock: Clock
     ) -> any BlockDriver {
+        let timeLimit = Nanoseconds.seconds(UInt64(max(1, commandLine.byteCount("disk-timeout") ?? 20)))
         var found: [PCIFunction] = []
         var virtio: [PCIFunction] = []
         bus.enumerate { function in
@@ -143,7 +144,9 @@ extension MetalPlatform {
         }
         for function in found {
             do throws(EngineError) {
-                return try NVMeController(function, cores: cores, frames: frames, clock: clock) { say($0) }
+                return try NVMeController(
+                    function, cores: cores, timeLimit: timeLimit, frames: frames, clock: clock
+                ) { say($0) }
             } catch {
                 say("error: \(error.message)")
             }

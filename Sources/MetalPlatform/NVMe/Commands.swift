@@ -27,10 +27,11 @@ struct NVMeCapabilities {
     var maxPageShift: Int { 12 + Int(rawValue >> 52 & 0xf) }
 }
 
-enum NVMeAdmin {
+enum NVMeAdminOpcode {
     static let createSubmissionQueue: UInt8 = 0x01
     static let createCompletionQueue: UInt8 = 0x05
     static let identify: UInt8 = 0x06
+    static let abort: UInt8 = 0x08
     static let setFeatures: UInt8 = 0x09
 }
 
@@ -38,6 +39,21 @@ enum NVMeOpcode {
     static let flush: UInt8 = 0
     static let write: UInt8 = 1
     static let read: UInt8 = 2
+}
+
+/// A completion's status field without the phase bit (4.6.1).
+struct NVMeStatus: BitwiseCopyable {
+    let rawValue: UInt32
+    static var abortRequested: NVMeStatus { NVMeStatus(rawValue: 0x07) }
+
+    /// Worth another try: the device does not forbid it, and the reason is none of the medium's. Aborted, submission queue
+    /// deleted, command interrupted, namespace not ready.
+    var isTransient: Bool {
+        let forbidsRetry = rawValue & 0x4000 != 0
+        return !forbidsRetry && (code == 0x07 || code == 0x08 || code == 0x21 || code == 0x82)
+    }
+    /// Status code type and status code.
+    var code: UInt32 { rawValue & 0x7ff }
 }
 
 /// A submission queue entry, 64 bytes.
