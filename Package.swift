@@ -104,7 +104,7 @@ let package = Package(
         engine(
             "MVCC",
             [
-                "Platform", "Fibers", "IOScheduler", "AsyncIO", "DirectStorage", "WALEngine",
+                "Platform", "Telemetry", "Fibers", "IOScheduler", "AsyncIO", "DirectStorage", "WALEngine",
                 "BufferPool", "BTree", "CPrimitives",
             ]),
         // 5 tables
@@ -126,7 +126,8 @@ let package = Package(
         engine(
             "Runtime",
             [
-                "Platform", "Fibers", "ArenaAlloc", "AsyncIO", "IOScheduler", "DirectStorage", "LayoutManager",
+                "Platform", "Telemetry", "Fibers", "ArenaAlloc", "AsyncIO", "IOScheduler", "DirectStorage",
+                "LayoutManager",
                 "WALEngine",
                 "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL", "QueryExec",
             ]),
@@ -135,7 +136,10 @@ let package = Package(
             "PostgresWire",
             ["Platform", "Fibers", "SQLTypes", "SQL", "QueryExec", "Runtime"]),
         // 10 assembly
-        engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire"]),
+        engine(
+            "Shell",
+            ["Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQL", "QueryExec", "Runtime", "PostgresWire"]),
+        engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire", "Shell"]),
 
         .target(
             name: "SimulatedPlatform", dependencies: ["Platform", "Fibers", "CLinux", "CPrimitives"],
@@ -154,7 +158,7 @@ let package = Package(
                 "IOScheduler", "DirectStorage",
                 "LayoutManager", "WALEngine", "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax",
                 "SQL",
-                "QueryExec", "Runtime", "NetworkEngine", "CPrimitives",
+                "QueryExec", "Runtime", "Shell", "NetworkEngine", "CPrimitives",
             ],
             path: "Tests/SharedSuite", swiftSettings: common),
         .executableTarget(

@@ -30,6 +30,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -401,6 +402,31 @@ void dbk_console_write(const void *bytes, size_t byte_count) {
     }
 }
 
+static struct termios console_settings;
+
+static void console_restore(void) { tcsetattr(STDIN_FILENO, TCSANOW, &console_settings); }
+
+int dbk_console_open(void) {
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) return 0;
+    // In the background it may neither read nor change the terminal.
+    if (tcgetpgrp(STDIN_FILENO) != getpgrp() || tcgetattr(STDIN_FILENO, &console_settings) < 0) return 0;
+    struct termios keys = console_settings;
+    keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    keys.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IXON);
+    keys.c_cc[VMIN] = 1;
+    keys.c_cc[VTIME] = 0;
+    if (tcsetattr(STDIN_FILENO, TCSANOW, &keys) < 0) return 0;
+    atexit(console_restore);
+    return 1;
+}
+
+int dbk_console_read(void *bytes, size_t byte_count) {
+    ssize_t got;
+    do got = read(STDIN_FILENO, bytes, byte_count);
+    while (got < 0 && errno == EINTR);
+    return (int)got;
+}
+
 void dbk_entropy(void *bytes, size_t byte_count) {
     while (byte_count > 0) {
         ssize_t got = getrandom(bytes, byte_count < 256 ? byte_count : 256, 0);
@@ -420,6 +446,9 @@ int dbk_signal_descriptor(void) {
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    // The terminal went away; not where nohup has said that it does not matter.
+    struct sigaction hangup;
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -20,13 +20,15 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         package var cores: Int
         /// Threads and epoll instead of io_uring.
         package var forceFallback: Bool
-        /// SIGINT and SIGTERM become completions of `queueStopRequest` instead of ending the process.
+        /// SIGINT, SIGTERM and SIGHUP become completions of `queueStopRequest` instead of ending the process.
         package var takesSignals: Bool
+        /// The terminal on standard input is the engine's console, if there is one.
+        package var takesConsole: Bool
         /// The engine's own network stack over a TAP device instead of Linux's sockets.
         package var tap: TapOptions?
         package init(
             diskPath: String, diskByteCount: UInt64 = 0, createIfMissing: Bool = false, cores: Int = 0,
-            forceFallback: Bool = false, takesSignals: Bool = false
+            forceFallback: Bool = false, takesSignals: Bool = false, takesConsole: Bool = false
         ) {
             self.diskPath = diskPath
             self.diskByteCount = diskByteCount
@@ -34,6 +36,7 @@ package final class HostPlatform: Platform, @unchecked Sendable {
             self.cores = cores
             self.forceFallback = forceFallback
             self.takesSignals = takesSignals
+            self.takesConsole = takesConsole
         }
     }
 
@@ -48,6 +51,7 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     package let usesFallback: Bool
     /// Readable while a signal waits to be taken; -1 without `takesSignals`.
     private let signals: Int32
+    package let hasConsoleInput: Bool
     private let hasArmedSignals = Atomic<Bool>(false)
     /// One per core, at a stride that gives each its own cache lines.
     private let cores: UnsafeMutablePointer<CoreState>
@@ -88,6 +92,7 @@ package final class HostPlatform: Platform, @unchecked Sendable {
         for core in 0..<count { (cores + core).initialize(to: CoreState(wakeEvent: dbk_event_create())) }
         // Before any worker starts: they inherit the blocked signals.
         signals = options.takesSignals ? dbk_signal_descriptor() : -1
+        hasConsoleInput = options.takesConsole && dbk_console_open() != 0
         let refusal = dbk_uring_probe()
         usesFallback = options.forceFallback || refusal != 0
         if options.forceFallback {
@@ -350,6 +355,12 @@ package final class HostPlatform: Platform, @unchecked Sendable {
     // MARK: The rest
 
     package func consoleWrite(_ bytes: UnsafeRawBufferPointer) { dbk_console_write(bytes.baseAddress, bytes.count) }
+    package func queueConsoleInput(_ core: CoreIndex, tag: Tag) -> Bool {
+        dbk_ring_poll_fd(cores[core].ring, 0, UInt64(tag)) != 0
+    }
+    package func readConsole(_ bytes: UnsafeMutableRawBufferPointer) -> Int {
+        Int(dbk_console_read(bytes.baseAddress, bytes.count))
+    }
     package func entropy(_ bytes: UnsafeMutableRawBufferPointer) { dbk_entropy(bytes.baseAddress, bytes.count) }
     package func exit(status: Int32) -> Never { dbk_exit(status) }
 

@@ -61,7 +61,7 @@ struct Serve: ParsableCommand {
         do throws(EngineError) {
             var host = HostPlatform.Options(
                 diskPath: disk, diskByteCount: UInt64(diskSize.value), createIfMissing: true, cores: cores,
-                forceFallback: fallback, takesSignals: true)
+                forceFallback: fallback, takesSignals: true, takesConsole: true)
             if let net {
                 guard let tap = TapOptions(net) else {
                     throw EngineError(

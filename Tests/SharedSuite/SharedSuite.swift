@@ -37,6 +37,7 @@ package func allCases() -> [SuiteCase] {
     cases += sqlCases()
     cases += queryExecCases()
     cases += spillCases()
+    cases += shellCases()
     cases += networkCases()
     cases += networkScriptCases()
     cases += networkFaultCases()

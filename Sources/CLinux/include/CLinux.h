@@ -103,10 +103,13 @@ int dbk_run_alike(const char *const *arguments, int quietly);
 uint64_t dbk_monotonic(void);
 int64_t dbk_wall_clock(void);
 void dbk_console_write(const void *bytes, size_t byte_count);
+// 1 if somebody types at a terminal on standard input: keys then come one by one, without echo, until the process ends.
+int dbk_console_open(void);
+int dbk_console_read(void *bytes, size_t byte_count);
 void dbk_entropy(void *bytes, size_t byte_count);
 _Noreturn void dbk_exit(int status);
 const char *dbk_error_text(int error);
-// Blocks SIGINT and SIGTERM in this thread and those it starts, ignores SIGPIPE; returns a descriptor that becomes
+// Blocks SIGINT, SIGTERM and SIGHUP in this thread and those it starts, ignores SIGPIPE; returns a descriptor that becomes
 // readable when one of the two arrives.
 int dbk_signal_descriptor(void);
 // The number of the signal that came, or 0.

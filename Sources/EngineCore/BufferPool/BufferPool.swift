@@ -14,6 +14,7 @@
 import AsyncIO
 import DirectStorage
 import Fibers
+import IOScheduler
 import LayoutManager
 import Platform
 import Synchronization
@@ -273,6 +274,9 @@ package final class BufferPool: @unchecked Sendable {
 
     /// Into the counters that came with `io`.
     func note(_ metric: Metric, _ amount: Int = 1) { io.counters.add(Fiber.core, metric, UInt64(amount)) }
+
+    /// Latencies of the device's requests of a class, in nanoseconds.
+    package func latency(_ ioClass: IOClass) -> Histogram { io.latency(ioClass) }
 
     /// XX001 for a number that is no data page: a damaged reference.
     func check(_ page: PageID) throws(EngineError) {

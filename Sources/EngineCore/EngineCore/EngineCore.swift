@@ -4,6 +4,7 @@ import Fibers
 import Platform
 import PostgresWire
 import Runtime
+import Shell
 
 package struct ServeOptions: Sendable {
     package var engine = EngineOptions()
@@ -20,6 +21,9 @@ package final class EngineCore: @unchecked Sendable {
     fileprivate let scheduler: Scheduler
     fileprivate let options: ServeOptions
     fileprivate var failure: EngineError?
+    /// Set, by fibers of the first core, when the engine is to end; whether the machine is to start again then.
+    private var isEnding = false
+    private var restarts = false
     /// Bytes of a fiber's stack: the parser's and planner's depth bounds fit it.
     fileprivate static let stackByteCount = 1 << 20
 
@@ -30,9 +34,10 @@ package final class EngineCore: @unchecked Sendable {
             maxFibersPerWorker: options.engine.sessionLimit + 128)
     }
 
-    /// Returns after a clean stop. `announce` is told each address once connections are accepted, the one of `options` first.
-    /// Errors: those of opening.
-    package func serve(announce: @escaping (String) -> Void) throws(EngineError) {
+    /// Returns after a clean stop; true if the machine is to start again. `announce` is told each address once connections are
+    /// accepted, the one of `options` first. Errors: those of opening.
+    @discardableResult
+    package func serve(announce: @escaping (String) -> Void) throws(EngineError) -> Bool {
         try scheduler.run { [self] in
             do throws(EngineError) {
                 try serveInFiber(announce)
@@ -42,6 +47,7 @@ package final class EngineCore: @unchecked Sendable {
             scheduler.stop()
         }
         if let failure { throw failure }
+        return restarts
     }
 
     private func serveInFiber(_ announce: (String) -> Void) throws(EngineError) {
@@ -54,10 +60,24 @@ package final class EngineCore: @unchecked Sendable {
         }
         announce(bound)
         if let socket { announce(socket) }
-        _ = Completion.wait { tag in scheduler.platform.queueStopRequest(Fiber.core, tag: tag) }
+        let main = Fiber.current
+        try scheduler.spawn(on: Fiber.core, .interactive, "stop request") { [self] in
+            _ = Completion.wait { tag in scheduler.platform.queueStopRequest(Fiber.core, tag: tag) }
+            end(main, restarts: false)
+        }
+        let shell = try Shell.start(engine, server) { [self] in end(main, restarts: $0) }
+        while !isEnding { Fiber.park() }
         scheduler.platform.log("stopping")
+        shell?.stop()
         server.stop()
         try engine.close()
+    }
+
+    private func end(_ main: FiberRef, restarts: Bool) {
+        if isEnding { return }
+        isEnding = true
+        self.restarts = restarts
+        Fiber.wake(main)
     }
 
     private static func port(of address: String) -> String {

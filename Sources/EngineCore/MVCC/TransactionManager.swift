@@ -13,6 +13,7 @@ import BufferPool
 import Fibers
 import Platform
 import Synchronization
+import Telemetry
 import WALEngine
 
 package final class TransactionManager: @unchecked Sendable {
@@ -183,6 +184,7 @@ package final class TransactionManager: @unchecked Sendable {
         try log.waitDurable(LSN(end))
         transaction.runTreeActions(.atCommit, end: end)
         announce(transaction, ending)
+        scheduler.counters.add(Fiber.core, .commits)
     }
 
     private func appendCommit(_ transaction: Transaction, _ slot: SlotPointer) -> UInt64 {
@@ -200,6 +202,7 @@ package final class TransactionManager: @unchecked Sendable {
         let end = log.append(&builder).end.rawValue
         let ending = leave(transaction, end: end)
         announce(transaction, ending)
+        scheduler.counters.add(Fiber.core, .rollbacks)
     }
 
     /// Applies undo, newest first, until `oldest` is the newest record left. The transaction's next record leads past what

@@ -175,13 +175,29 @@ package protocol Platform: AnyObject {
     func log(_ text: String)
     /// Bytes to the console, for people: start-up messages, panics.
     func consoleWrite(_ bytes: UnsafeRawBufferPointer)
+    /// True if somebody may type at the console.
+    var hasConsoleInput: Bool { get }
+    /// Completes with a positive result when something was typed at the console, and with 0 or less when nothing more will be.
+    /// One request at a time.
+    func queueConsoleInput(_ core: CoreIndex, tag: Tag) -> Bool
+    /// Moves what was typed into `bytes`; how many. Never waits after a completion of `queueConsoleInput`; 0 is the end.
+    func readConsole(_ bytes: UnsafeMutableRawBufferPointer) -> Int
+    /// What there is to say about a part of the machine, line by line; empty if it is somebody else's (Linux's).
+    func describe(_ part: MachinePart) -> [String]
+    /// True if `exit` can start the machine again.
+    var canReboot: Bool { get }
     func entropy(_ bytes: UnsafeMutableRawBufferPointer)
-    /// Completes when the world asks the engine to stop (SIGINT, SIGTERM, a power button), once per asking; the result is
+    /// Completes when the world asks the engine to stop (SIGINT, SIGTERM, SIGHUP, a power button), once per asking; the result is
     /// positive. Where nobody asks it never completes.
     func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool
     /// Ends the machine or process.
     func exit(status: Int32) -> Never
 }
+
+package enum MachinePart: Sendable { case disk, network, memory }
+
+/// An exit status that starts the machine again, where `canReboot`.
+package let rebootStatus: Int32 = -1
 
 package let largePageByteCount = 2 << 20
 
@@ -195,6 +211,11 @@ extension Platform {
         false
     }
     package func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool { true }
+    package var hasConsoleInput: Bool { false }
+    package func queueConsoleInput(_ core: CoreIndex, tag: Tag) -> Bool { true }
+    package func readConsole(_ bytes: UnsafeMutableRawBufferPointer) -> Int { 0 }
+    package func describe(_ part: MachinePart) -> [String] { [] }
+    package var canReboot: Bool { false }
     package func queueConnect(_ core: CoreIndex, to address: String, tag: Tag) throws(EngineError) -> Bool {
         throw .notSupported("an outgoing connection on this platform")
     }

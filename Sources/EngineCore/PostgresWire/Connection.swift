@@ -197,6 +197,7 @@ package final class Connection {
     }
 
     private func readyForQuery(_ session: Session) {
+        session.becomeIdle()
         let start = transport.output.beginMessage(.readyForQuery)
         transport.output.append(session.transactionStatus)
         transport.output.endMessage(start)

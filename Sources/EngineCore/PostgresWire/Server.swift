@@ -30,7 +30,7 @@ package final class SessionRegistry: @unchecked Sendable {
     }
 
     /// Errors: 53300 when too many are connected.
-    func add(_ fiber: FiberRef) throws(EngineError) -> SessionIdentity {
+    package func add(_ fiber: FiberRef) throws(EngineError) -> SessionIdentity {
         mutex.lock()
         defer { mutex.unlock() }
         guard entries.count < limit else {
@@ -47,7 +47,7 @@ package final class SessionRegistry: @unchecked Sendable {
         return identity
     }
 
-    func remove(_ processID: Int32) {
+    package func remove(_ processID: Int32) {
         mutex.lock()
         entries[processID] = nil
         mutex.unlock()

@@ -22,6 +22,12 @@ package struct CommandTag {
         count = nil
         self.composed = composed
     }
+
+    /// As it is written: `INSERT 0 5`.
+    package var text: [UInt8] {
+        let start = composed ?? Array(UnsafeBufferPointer(start: words.utf8Start, count: words.utf8CodeUnitCount))
+        return count.map { start + Array(" \($0)".utf8) } ?? start
+    }
 }
 
 package protocol ClientPort: AnyObject {

@@ -137,7 +137,7 @@ package final class Engine: @unchecked Sendable {
         return sessions.values.contains { $0.session.processID != processID && $0.session.catalog.database == database }
     }
 
-    func activities() -> [SessionActivity] {
+    package func activities() -> [SessionActivity] {
         sessionsMutex.lock()
         defer { sessionsMutex.unlock() }
         return sessions.values.map { $0.session.activity }

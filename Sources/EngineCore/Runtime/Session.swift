@@ -12,6 +12,7 @@ import SQL
 import SQLSyntax
 import SQLTypes
 import Synchronization
+import Telemetry
 
 package final class Session {
     package let engine: Engine
@@ -50,6 +51,8 @@ package final class Session {
     var sequences = SequenceValues()
     /// Set by pg_terminate_backend.
     let isTerminating = Atomic<Bool>(false)
+    /// A statement is under way. Others look.
+    private let isRunning = Atomic<Bool>(false)
 
     /// When statement_timeout ends the statement at hand.
     var statementDeadline = Nanoseconds.never
@@ -117,6 +120,9 @@ package final class Session {
         EngineError(.adminShutdown, "terminating connection due to administrator command", severity: .fatal)
     }
 
+    /// The client has the answer and is waited for.
+    package func becomeIdle() { isRunning.store(false, ordering: .relaxed) }
+
     /// What ReadyForQuery says: idle, in a block, in a failed block.
     package var transactionStatus: UInt8 {
         switch block {
@@ -149,6 +155,8 @@ package final class Session {
         Fiber.clearInterrupt()
         // Set before the interrupt that may just have been cleared.
         if isTerminated { throw Self.terminated }
+        isRunning.store(true, ordering: .relaxed)
+        engine.scheduler.counters.add(Fiber.core, .statements)
         let now = engine.scheduler.platform.wallClock() - Self.postgresEpoch
         evaluation.statementTimestamp = now
         if !transaction.isActive { start(TransactionModes(), now) }
@@ -260,7 +268,14 @@ package final class Session {
         activity.user = catalog.user
         activity.userName = user
         activity.applicationName = parameters.values[SettingIndex.applicationName]
-        activity.state = Array((block == .none ? "active" : "idle in transaction").utf8)
+        let state: String =
+            switch block {
+            case _ where isRunning.load(ordering: .relaxed): "active"
+            case .none: "idle"
+            case .open: "idle in transaction"
+            case .failed: "idle in transaction (aborted)"
+            }
+        activity.state = Array(state.utf8)
         return activity
     }
 }
