@@ -1,9 +1,13 @@
 // What the console's shell shows of a running engine.
 
+import ArenaAlloc
 import AsyncIO
+import BufferPool
+import Fibers
 import IOScheduler
 import Platform
 import Telemetry
+import WALEngine
 
 /// Totals since the start, and some states of now. Two of them give rates.
 package struct EngineFigures {

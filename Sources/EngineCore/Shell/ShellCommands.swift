@@ -3,6 +3,7 @@
 import Fibers
 import Platform
 import Runtime
+import SQL
 
 struct ShellCommand: Sendable {
     let name: StaticString
