@@ -146,7 +146,10 @@ let package = Package(
             swiftSettings: common),
         .target(
             name: "Simulation",
-            dependencies: ["Platform", "Fibers", "Runtime", "EngineCore", "SharedSuite", "SimulatedPlatform"],
+            dependencies: [
+                "Platform", "Fibers", "AsyncIO", "DirectStorage", "LayoutManager", "WALEngine", "Runtime", "EngineCore",
+                "SharedSuite", "SimulatedPlatform",
+            ],
             swiftSettings: common),
         .target(
             name: "HostPlatform", dependencies: ["Platform", "NetworkEngine", "CLinux", "CPrimitives"],

@@ -12,29 +12,6 @@ import CLinux
 import CPrimitives
 import Platform
 
-/// How a device behaves, drawn once for a seed.
-package struct DiskProfile: Sendable {
-    package var byteCount: UInt64 = 96 << 20
-    package var sectorByteCount = 512
-    /// Bytes that are written all or not at all.
-    package var atomicWriteByteCount = 512
-    package var maxTransferByteCount = 256 << 10
-    package var queueDepth = 32
-    /// Nanoseconds.
-    package var latency: ClosedRange<Int> = 5_000...200_000
-    /// Of a thousand requests: how many take a hundred times as long.
-    package var slowPermille = 2
-    /// Of a thousand requests: how many find the queue full.
-    package var refusedPermille = 5
-    /// Of a thousand reads or writes: how many transfer less than asked, at a sector.
-    package var shortPermille = 5
-    /// Of a thousand reads: how many fail, once.
-    package var readErrorPermille = 0
-    /// Says that it flushed, and did nothing: no engine can keep its promises on it, and the oracles must notice.
-    package var liesAboutFlush = false
-    package init() {}
-}
-
 package final class SimulatedDisk {
     private struct Request {
         let operation: BlockOperation
@@ -75,12 +52,22 @@ package final class SimulatedDisk {
     package private(set) var writeCount = 0
     package private(set) var tornCount = 0
     package private(set) var droppedCount = 0
+    private var damage: DiskDamage
+    /// Reads that met damage, or were damaged on their way.
+    package private(set) var metCount = 0
+    /// Requests that failed without damage.
+    package private(set) var failedCount = 0
+    /// The last requests, newest last.
+    package private(set) var events: [DiskEvent] = []
+    /// No faults but the loss of power from now on.
+    package var isCalm = false
 
     package init(_ profile: DiskProfile, _ random: SimulationRandom) {
         self.profile = profile
         self.random = random
         guard let memory = dbk_reserve(Int(profile.byteCount)) else { preconditionFailure("no memory for a disk") }
         visible = memory
+        damage = DiskDamage(pageCount: Int(profile.byteCount) / pageSize)
     }
 
     // MARK: Requests
@@ -90,9 +77,9 @@ package final class SimulatedDisk {
         _ core: CoreIndex, _ operation: BlockOperation, _ vectors: UnsafeMutableBufferPointer<IOVector>, offset: UInt64,
         tag: Tag, now: UInt64
     ) -> Bool {
-        if underWay.count >= profile.queueDepth || random.chance(permille: profile.refusedPermille) { return false }
+        if underWay.count >= profile.queueDepth || isStruck(profile.refusedPermille) { return false }
         var latency = random.next(in: profile.latency)
-        if random.chance(permille: profile.slowPermille) { latency *= 100 }
+        if isStruck(profile.slowPermille) { latency *= 100 }
         clock += 1
         underWay.append(
             Request(
@@ -117,40 +104,79 @@ package final class SimulatedDisk {
             (underWay[$0].due, underWay[$0].number) < (underWay[$1].due, underWay[$1].number)
         }), underWay[index].due <= now {
             let request = underWay.remove(at: index)
-            completed(request.core, CompletionEvent(tag: request.tag, result: carryOut(request)))
+            let (result, fault) = carryOut(request)
+            var total = 0
+            for vector in request.vectors { total += vector.byteCount }
+            if events.count == 64 { events.removeFirst(32) }
+            events.append(
+                DiskEvent(
+                    time: request.due, operation: request.operation, offset: request.offset, byteCount: total,
+                    result: result, fault: fault))
+            age()
+            completed(request.core, CompletionEvent(tag: request.tag, result: result))
         }
     }
 
-    private func carryOut(_ request: Request) -> Int {
+    private func isStruck(_ permille: Int) -> Bool { !isCalm && random.chance(permille: permille) }
+
+    /// Does it; the result for whoever asked, and what went wrong.
+    private func carryOut(_ request: Request) -> (Int, fault: StaticString) {
         digest.add(UInt64(request.operation.rawValue) << 56 | UInt64(request.offset) << 8)
         digest.add(UInt64(request.checksum))
         if request.operation == .flush {
+            if isStruck(profile.flushErrorPermille) { return fail("failed") }
             if !profile.liesAboutFlush { forget { $0.number < request.covers } }
-            return 0
+            return (0, "")
         }
         var total = 0
         for vector in request.vectors { total += vector.byteCount }
-        if request.operation == .read && random.chance(permille: profile.readErrorPermille) { return -PlatformErrno.io }
         let sector = profile.sectorByteCount
-        if total > sector && random.chance(permille: profile.shortPermille) {
+        if total > sector && isStruck(profile.shortPermille) {
             total = sector * (1 + random.next(below: total / sector - 1))
         }
-        if request.operation == .read {
-            read(request, total)
-        } else {
-            precondition(
-                Self.checksum(request.vectors) == request.checksum, "a buffer has changed while it was being written")
-            writeCount += 1
-            write(request, total, isDurable: request.operation == .durableWrite && !profile.liesAboutFlush)
+        if request.operation == .read { return carryOutRead(request, total) }
+        precondition(
+            Self.checksum(request.vectors) == request.checksum, "a buffer has changed while it was being written")
+        if isStruck(profile.writeErrorPermille) { return fail("failed") }
+        if !hasRoom(request.offset, total) {
+            failedCount += 1
+            return (-PlatformErrno.noSpace, "no room")
         }
-        return total
+        writeCount += 1
+        write(request, total, isDurable: request.operation == .durableWrite && !profile.liesAboutFlush)
+        if isStruck(profile.misdirectedWritePermille), misdirect(request, total) {
+            return (total, "hit another place, too")
+        }
+        return (total, "")
     }
 
-    private func read(_ request: Request, _ total: Int) {
+    private func fail(_ fault: StaticString) -> (Int, StaticString) {
+        failedCount += 1
+        return (-PlatformErrno.io, fault)
+    }
+
+    private func carryOutRead(_ request: Request, _ total: Int) -> (Int, fault: StaticString) {
+        if isStruck(profile.readErrorPermille) { return fail("failed") }
+        let met = damage.meets(request.offset, total)
+        if met.count > 0 { metCount += 1 }
+        if met.isUnreadable { return (-PlatformErrno.io, "unreadable") }
+        // The log's last flush, read from elsewhere, would look as if it had never been.
+        if isStruck(profile.misdirectedReadPermille), !damage.logPages.contains(request.offset / pageSize),
+            let page = anyPage(for: total), page * pageSize != request.offset
+        {
+            metCount += 1
+            read(request, total, from: page * pageSize)
+            return (total, "from another place")
+        }
+        read(request, total, from: request.offset)
+        return (total, met.count > 0 ? "met damage" : "")
+    }
+
+    private func read(_ request: Request, _ total: Int, from place: Int) {
         var done = 0
         for vector in request.vectors where done < total {
             let count = min(vector.byteCount, total - done)
-            vector.base.copyMemory(from: visible + request.offset + done, byteCount: count)
+            vector.base.copyMemory(from: visible + place + done, byteCount: count)
             done += count
         }
     }
@@ -161,6 +187,8 @@ package final class SimulatedDisk {
             let count = min(vector.byteCount, total - done)
             let place = visible + request.offset + done
             clock += 1
+            // What a loss of power may bring back is what was there before the damage.
+            mend(request.offset + done, count)
             let write = CachedWrite(
                 offset: request.offset + done, byteCount: count, before: .allocate(byteCount: count, alignment: 16),
                 after: .allocate(byteCount: count, alignment: 16), isDurable: isDurable, number: clock)
@@ -168,6 +196,7 @@ package final class SimulatedDisk {
             write.after.copyMemory(from: vector.base, byteCount: count)
             cached.append(write)
             place.copyMemory(from: vector.base, byteCount: count)
+            damage.noteWrite(write.offset, count, number: clock)
             done += count
         }
     }
@@ -177,7 +206,113 @@ package final class SimulatedDisk {
         cached.removeAll(where: isCovered)
     }
 
+    // MARK: Damage
+
+    /// Where the log and the superblock's copies lie, which damage must leave enough of.
+    package func protect(log: Range<Int>, quorum: Range<Int>) {
+        damage.logPages = log
+        damage.quorumPages = quorum
+    }
+
+    /// Pages with a sector that is damaged now.
+    package var damagedPages: [Int] {
+        var pages: [Int] = []
+        for sector in damage.sectors {
+            let page = sector.number * profile.sectorByteCount / pageSize
+            if !pages.contains(page) { pages.append(page) }
+        }
+        return pages
+    }
+
+    /// Every sector is again what was last written to it.
+    package func mend() { mend(0, Int(profile.byteCount)) }
+
+    private func mend(_ offset: Int, _ byteCount: Int) {
+        for sector in damage.take(offset, byteCount) {
+            sector.contents.withUnsafeBytes {
+                (visible + sector.number * profile.sectorByteCount).copyMemory(
+                    from: $0.baseAddress.unsafelyUnwrapped, byteCount: $0.count)
+            }
+        }
+    }
+
+    /// Some page that was written and lies still: no write to it is cached or under way.
+    private func anyPage(for byteCount: Int = pageSize) -> Int? {
+        if damage.writtenPages.isEmpty { return nil }
+        let page = damage.writtenPages[random.next(below: damage.writtenPages.count)]
+        let start = page * pageSize
+        let end = start + byteCount
+        if end > Int(profile.byteCount) { return nil }
+        for write in cached where write.offset < end && write.offset + write.byteCount > start { return nil }
+        for request in underWay where request.operation != .read {
+            let count = request.vectors.reduce(0) { $0 + $1.byteCount }
+            if request.offset < end && request.offset + count > start { return nil }
+        }
+        return page
+    }
+
+    /// What happens to data that nobody touches.
+    private func age() {
+        if isStruck(profile.latentPermille) { _ = harm(.unreadable) }
+        if isStruck(profile.rotPermille) { _ = harm(.rotten) }
+    }
+
+    /// Damages a sector of some page; false if the page that chance picked is not to be hit.
+    package func harm(_ kind: DamageKind) -> Bool {
+        guard let page = anyPage(), damage.mayHit(page) else { return false }
+        let sectorsPerPage = pageSize / profile.sectorByteCount
+        let sector = page * sectorsPerPage + random.next(below: sectorsPerPage)
+        let place = visible + sector * profile.sectorByteCount
+        damage.add(sector, kind, [UInt8](UnsafeRawBufferPointer(start: place, count: profile.sectorByteCount)))
+        if kind == .unreadable { return true }
+        let first = random.next(below: profile.sectorByteCount)
+        for step in 0...random.next(below: 3) {
+            let byte = (first + step) % profile.sectorByteCount
+            let old = place.load(fromByteOffset: byte, as: UInt8.self)
+            place.storeBytes(of: old ^ UInt8(1 << random.next(below: 8)), toByteOffset: byte, as: UInt8.self)
+        }
+        return true
+    }
+
+    /// The first page of what was written goes to another place as well.
+    private func misdirect(_ request: Request, _ total: Int) -> Bool {
+        guard total >= pageSize, request.offset % pageSize == 0, let page = anyPage(), damage.mayHit(page),
+            page * pageSize < request.offset || page * pageSize >= request.offset + total
+        else { return false }
+        let sector = profile.sectorByteCount
+        let place = visible + page * pageSize
+        for start in stride(from: 0, to: pageSize, by: sector) {
+            damage.add(
+                page * (pageSize / sector) + start / sector, .overwritten,
+                [UInt8](UnsafeRawBufferPointer(start: place + start, count: sector)))
+        }
+        place.copyMemory(from: visible + request.offset, byteCount: pageSize)
+        return true
+    }
+
+    private func hasRoom(_ offset: Int, _ byteCount: Int) -> Bool {
+        guard let storable = profile.storableByteCount, !isCalm else { return true }
+        var missing = 0
+        for page in offset / pageSize...(offset + byteCount - 1) / pageSize where !damage.isWritten(page) {
+            missing += 1
+        }
+        return missing == 0 || (damage.writtenPages.count + missing) * pageSize <= Int(storable)
+    }
+
     // MARK: Power
+
+    /// What is under way never happens: whoever asked is gone, and so may be the memory.
+    package func forgetRequests() { underWay.removeAll() }
+
+    /// The process ends, the machine does not: what is under way gets through or not, and the cache is kept.
+    package func loseProcess() {
+        for request in underWay where request.operation == .write || request.operation == .durableWrite {
+            if random.next(below: 2) == 0 {
+                write(request, request.vectors.reduce(0) { $0 + $1.byteCount }, isDurable: false)
+            }
+        }
+        underWay.removeAll()
+    }
 
     /// The power goes and comes back: requests are forgotten, and of what was not durable chance decides.
     package func losePower() {

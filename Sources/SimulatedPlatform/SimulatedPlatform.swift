@@ -26,6 +26,8 @@ package struct MachineProfile: Sendable {
 package enum MachineEnd: Sendable {
     case stopped
     case powerLost
+    /// The engine has ended its process.
+    case exited
     /// Every core waits, and nothing is on its way.
     case stuck
 }
@@ -53,9 +55,14 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     private var wallOffset: Int64 = 1_700_000_000_000_000
     /// When the power goes, if it does.
     package var powerLossTime: UInt64?
+    /// Then only the process is killed: what the device has, it keeps.
+    package var keepsPower = false
     package private(set) var end = MachineEnd.stopped
     /// The last lines that the engine has said.
     package private(set) var console: [String] = []
+    /// No memory is refused any more.
+    package var isCalm = false
+    package private(set) var refusedCount = 0
     private var memory: [(base: UnsafeMutableRawPointer, byteCount: Int)] = []
 
     package init(_ profile: MachineProfile, _ disk: SimulatedDisk, _ random: SimulationRandom, startingAt time: UInt64)
@@ -95,12 +102,17 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
         while true {
             if let powerLossTime, time >= powerLossTime {
                 end = .powerLost
-                disk.losePower()
+                if keepsPower { disk.loseProcess() } else { disk.losePower() }
                 return
             }
             disk.advance(to: time) { core, event in cores[core].ready.append(event) }
+            if end == .exited {
+                disk.loseProcess()
+                return
+            }
             if !cores.contains(where: { !$0.hasEnded }) {
                 end = .stopped
+                disk.forgetRequests()
                 return
             }
             let candidates = cores.indices.filter { isRunnable(cores[$0]) }
@@ -190,12 +202,18 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     // MARK: Memory
 
     package func allocate(byteCount: Int, node: Int, huge: Bool) -> UnsafeMutableRawPointer? {
-        if random.chance(permille: profile.outOfMemoryPermille) { return nil }
+        if refusesMemory() { return nil }
         return note(dbk_map(byteCount, -1, 0), byteCount)
     }
     package func reserve(byteCount: Int) -> UnsafeMutableRawPointer? {
-        if random.chance(permille: profile.outOfMemoryPermille) { return nil }
+        if refusesMemory() { return nil }
         return note(dbk_reserve(byteCount), byteCount)
+    }
+    /// Chance decides whether a request for memory is refused.
+    package func refusesMemory() -> Bool {
+        if isCalm || !random.chance(permille: profile.outOfMemoryPermille) { return false }
+        refusedCount += 1
+        return true
     }
     private func note(_ base: UnsafeMutableRawPointer?, _ byteCount: Int) -> UnsafeMutableRawPointer? {
         if let base { memory.append((base, byteCount)) }
@@ -252,5 +270,10 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     package func entropy(_ bytes: UnsafeMutableRawBufferPointer) {
         for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: random.next()) }
     }
-    package func exit(status: Int32) -> Never { dbk_exit(status) }
+    /// The process is gone: nothing of it runs again.
+    package func exit(status: Int32) -> Never {
+        end = .exited
+        giveWay(running)
+        preconditionFailure("a process that has ended runs again")
+    }
 }

@@ -1,4 +1,6 @@
 // One client: random transactions, beside a model of what they must leave behind. Every answer is held against it.
+//
+// What a transaction consists of is a list of steps (WorkStep.swift); what a session does outside of blocks are errands.
 
 import Fibers
 import Platform
@@ -11,24 +13,32 @@ final class SimulatedSession {
     static let accountCount = 12
     static let openingBalance = 1000
 
-    private let number: Int
+    let number: Int
+    let world: World
+    let engine: Engine
+    var random: SimulationRandom
+    /// The model as the transaction underway has left it.
+    var model = SessionModel()
+    /// The transaction underway: its level, and its place in the record of dependencies.
+    private(set) var level = Dependencies.Level.readCommitted
+    private(set) var work = 0
     private let session: Session
     private let port = LinePort()
-    private var random: SimulationRandom
-    private let profile: SimulationProfile
-    private let verdict: Verdict
     private let knowledge: UnsafeMutablePointer<Knowledge>
-    /// The model as the transaction underway has left it.
-    private var model = SessionModel()
+    private(set) var commitCount = 0
+    /// It has its prepared statements.
+    var isPrepared = false
+
+    var profile: SimulationProfile { world.profile }
 
     init(
-        _ number: Int, _ engine: Engine, _ random: SimulationRandom, _ profile: SimulationProfile, _ verdict: Verdict,
+        _ number: Int, _ engine: Engine, _ random: SimulationRandom, _ world: World,
         _ knowledge: UnsafeMutablePointer<Knowledge>
     ) throws(EngineError) {
         self.number = number
+        self.engine = engine
         self.random = random
-        self.profile = profile
-        self.verdict = verdict
+        self.world = world
         self.knowledge = knowledge
         session = try engine.openSession(
             user: Array("postgres".utf8), database: Array("postgres".utf8), processID: Int32(number + 1), port: port,
@@ -37,218 +47,178 @@ final class SimulatedSession {
 
     func end() { session.end() }
 
+    func fail(_ text: String) { world.verdict.fail("session \(number): \(text)") }
+
+    // MARK: Statements
+
     @discardableResult
-    func run(_ sql: String) throws(EngineError) -> [Line] {
+    func run(_ sql: String, copying pieces: [[UInt8]] = []) throws(EngineError) -> [Line] {
+        port.copyPieces = pieces
+        return try run(sql, on: session, port)
+    }
+
+    private func run(_ sql: String, on session: Session, _ port: LinePort) throws(EngineError) -> [Line] {
         port.lines.removeAll()
-        verdict.note(number, sql)
+        world.verdict.note(number, sql, at: engine.scheduler.platform.now().rawValue)
         let text = Array(sql.utf8)
         do throws(EngineError) {
             try text.withBytes { (bytes) throws(EngineError) in try session.simpleQuery(bytes) }
         } catch {
+            // As a server does: what only recovery can mend ends the process.
+            if error.severity == .panic { engine.panic(error) }
             session.failTransaction()
             throw error
         }
         return port.lines
     }
 
+    func expect(_ sql: String, _ wanted: [String]) throws(EngineError) {
+        let got = try run(sql)
+        let lines = wanted.map { Array($0.utf8) }
+        if !sameLines(got, lines) { fail("\(differenceOfLines(got, lines)) in: \(sql)") }
+    }
+
+    func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
     // MARK: Transactions
 
-    /// One transaction. Errors that a client must expect (conflicts, no memory, no room) end it, and are no failure.
+    /// One transaction, or one errand. Errors that a client must expect end it, and are no failure.
     func transact() {
         model = knowledge.pointee.committed
+        if random.chance(permille: 40) { return runErrand() }
+        var isAsked = false
         do throws(EngineError) {
-            let isolation = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"][random.next(below: 3)]
-            try run("BEGIN ISOLATION LEVEL \(isolation)")
-            for _ in 0...random.next(below: 6) { try step(isSnapshot: isolation.utf8.count != 14) }
+            let isolation = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
+            level = [.readCommitted, .repeatableRead, .serializable][random.next(below: 3)]
+            work = world.dependencies.begin(number, level)
+            try run("BEGIN ISOLATION LEVEL \(isolation[level.rawValue])")
+            for _ in 0...random.next(below: 6) { try WorkStep.drawn(&random).run(self) }
             if random.chance(permille: 150) {
                 try run("ROLLBACK")
-                verdict.abortCount += 1
+                world.verdict.abortCount += 1
+                world.dependencies.end(work, .aborted)
                 return
             }
             knowledge.pointee.inDoubt = model
+            world.dependencies.end(work, .asked)
+            isAsked = true
             try run("COMMIT")
-            knowledge.pointee.committed = model
-            knowledge.pointee.inDoubt = nil
-            verdict.commitCount += 1
+            settle(commits: true)
+            world.dependencies.end(work, .committed)
         } catch {
             // An error of COMMIT is an answer: the transaction is rolled back.
-            knowledge.pointee.inDoubt = nil
-            verdict.abortCount += 1
-            if !isExpected(error) { verdict.fail("session \(number): \(error)") }
+            settle(commits: false)
+            world.dependencies.end(work, .aborted)
+            if !world.isExpected(error) { fail("\(isAsked ? "COMMIT: " : "")\(error)") }
             rollBack()
         }
     }
 
+    private func settle(commits: Bool) {
+        if commits {
+            knowledge.pointee.committed = model
+            commitCount += 1
+            world.verdict.commitCount += 1
+        } else {
+            world.verdict.abortCount += 1
+        }
+        knowledge.pointee.inDoubt = nil
+    }
+
     private func rollBack() {
-        do throws(EngineError) { try run("ROLLBACK") } catch { verdict.fail("session \(number): ROLLBACK: \(error)") }
-    }
-
-    private func isExpected(_ error: EngineError) -> Bool {
-        let expected: [SQLState] = [.serializationFailure, .deadlockDetected, .outOfMemory, .diskFull]
-        return expected.contains { $0 == error.state }
-    }
-
-    private func step(isSnapshot: Bool) throws(EngineError) {
-        switch random.next(below: 100) {
-        case 0..<50: try change()
-        case 50..<65: try transfer()
-        case 65..<75: try compare()
-        case 75..<85: try addUp(isSnapshot: isSnapshot)
-        case 85..<92: try savepoint()
-        case 92..<96: try define()
-        default: try offend()
+        do throws(EngineError) { try run("ROLLBACK") } catch {
+            if !world.isExpected(error) { fail("ROLLBACK: \(error)") }
         }
     }
 
-    // MARK: Steps
-
-    private var anyKey: Int { number * 1000 + random.next(below: Self.keysPerSession) }
-
-    private func note() -> [UInt8] {
-        let count =
-            random.chance(permille: profile.longNotePermille) ? random.next(in: 3000...30_000) : random.next(below: 200)
-        let letter = UInt8(ascii: "a") + UInt8(random.next(below: 26))
-        return Array(repeating: letter, count: count)
-    }
-
-    private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
-
-    /// An insert, update or delete of a row of its own.
-    private func change() throws(EngineError) {
-        let key = anyKey
-        let value = random.next(below: 1_000_000)
-        guard let old = model.row(key) else {
-            let note = note()
-            try run("INSERT INTO kv VALUES (\(key), \(number), \(value), \(key) * 7, '\(text(note))')")
-            model.set(key, SessionModel.Row(value: value, note: note))
-            return
-        }
-        switch random.next(below: 4) {
-        case 0:
-            try expect("DELETE FROM kv WHERE k = \(key) RETURNING v", ["\(old.value)"])
-            model.set(key, nil)
-        case 1:
-            let note = note()
-            try run("UPDATE kv SET note = '\(text(note))', v = \(value) WHERE k = \(key)")
-            model.set(key, SessionModel.Row(value: value, note: note))
-        default:
-            try expect("UPDATE kv SET v = v + 1 WHERE k = \(key) RETURNING v", ["\(old.value + 1)"])
-            model.set(key, SessionModel.Row(value: old.value + 1, note: old.note))
+    private func runErrand() {
+        do throws(EngineError) { try WorkErrand.drawn(&random).run(self) } catch {
+            if !world.isExpected(error) { fail("\(error)") }
+            rollBack()
         }
     }
 
-    private func transfer() throws(EngineError) {
-        let (from, to) = (random.next(below: Self.accountCount), random.next(below: Self.accountCount))
-        let amount = random.next(below: 50)
-        try run("UPDATE account SET balance = balance - \(amount) WHERE id = \(from)")
-        try run("UPDATE account SET balance = balance + \(amount) WHERE id = \(to)")
-    }
-
-    /// Its own rows, by the table, by the secondary index, and one by the unique one.
-    private func compare() throws(EngineError) {
-        try expectModel()
-        let key = anyKey
-        let row = model.row(key)
-        try expect("SELECT v FROM kv WHERE u = \(key * 7)", row.map { ["\($0.value)"] } ?? [])
-        let low = random.next(below: 1_000_000)
-        let count = model.rows.filter { $0.row.value >= low }.count
-        try expect("SELECT count(*) FROM kv WHERE s = \(number) AND v >= \(low)", ["\(count)"])
-        if let count = model.tableRowCount { try expect("SELECT count(*) FROM own\(number)", ["\(count)"]) }
-    }
-
-    private func expectModel() throws(EngineError) {
-        let sql = "SELECT k, v, note FROM kv WHERE s = \(number) ORDER BY k"
-        let got = try run(sql)
-        let wanted = model.lines
-        if got != wanted { verdict.fail("session \(number): \(difference(got, wanted)) in: \(sql)") }
-    }
-
-    /// Money moves, and none is made.
-    private func addUp(isSnapshot: Bool) throws(EngineError) {
-        let sum = "\(Self.accountCount * Self.openingBalance)|\(Self.accountCount)"
-        try expect("SELECT sum(balance), count(*) FROM account", [sum])
-        if !isSnapshot { return }
-        // A snapshot is the same however often it is looked at.
-        let first = try run("SELECT id, balance FROM account ORDER BY id")
-        Fiber.yield()
-        let second = try run("SELECT id, balance FROM account ORDER BY id")
-        if first != second { verdict.fail("session \(number): a snapshot changed: \(difference(second, first))") }
-    }
-
-    private func savepoint() throws(EngineError) {
-        try run("SAVEPOINT s")
-        let before = model
-        for _ in 0...random.next(below: 3) { try change() }
-        if random.next(below: 2) == 0 {
-            try run("ROLLBACK TO s")
-            model = before
-        } else {
-            try run("RELEASE s")
+    /// A statement outside of a block that changes the model, as a transaction of its own.
+    func commit(_ change: (inout SessionModel) -> Void, by body: () throws(EngineError) -> Void) throws(EngineError) {
+        change(&model)
+        knowledge.pointee.inDoubt = model
+        do throws(EngineError) { try body() } catch {
+            model = knowledge.pointee.committed
+            settle(commits: false)
+            throw error
         }
+        settle(commits: true)
     }
 
-    private func define() throws(EngineError) {
-        if model.tableRowCount != nil {
-            try run("DROP TABLE own\(number)")
-            model.tableRowCount = nil
-        } else {
-            let count = random.next(below: 300)
-            try run("CREATE TABLE own\(number) (a int PRIMARY KEY, b text)")
-            try run("INSERT INTO own\(number) SELECT i, 'row ' || i FROM generate_series(1, \(count)) i")
-            model.tableRowCount = count
-        }
+    // MARK: A database of its own
+
+    var tenant: String { "tenant\(number)" }
+
+    /// Runs statements as a second session, in the session's own database.
+    func inTenant(_ body: ((String) throws(EngineError) -> [Line]) throws(EngineError) -> Void) throws(EngineError) {
+        let port = LinePort()
+        let session = try engine.openSession(
+            user: Array("postgres".utf8), database: Array(tenant.utf8), processID: Int32(number + 1001), port: port,
+            settings: [])
+        defer { session.end() }
+        try body { (sql) throws(EngineError) in try run(sql, on: session, port) }
     }
 
-    /// A statement that must fail in the middle and leave nothing behind.
-    private func offend() throws(EngineError) {
-        let keys = (number * 1000)..<(number * 1000 + Self.keysPerSession)
-        guard let taken = model.rows.last?.key, let free = keys.first(where: { model.row($0) == nil }) else { return }
-        try run("SAVEPOINT o")
-        do throws(EngineError) {
-            try run("INSERT INTO kv SELECT i, \(number), 0, i * 7, '' FROM (VALUES (\(free)), (\(taken))) f (i)")
-            verdict.fail("session \(number): a key was taken twice")
-        } catch {
-            guard error.state == .uniqueViolation else { throw error }
-        }
-        try run("ROLLBACK TO o")
-    }
+    // MARK: Shared rows
 
-    // MARK: Answers
-
-    private func expect(_ sql: String, _ wanted: [String]) throws(EngineError) {
-        let got = try run(sql)
-        let lines = wanted.map { Array($0.utf8) }
-        if got != lines { verdict.fail("session \(number): \(difference(got, lines)) in: \(sql)") }
-    }
-
-    private func difference(_ got: [Line], _ wanted: [Line]) -> String {
-        var place = 0
-        while place < got.count, place < wanted.count, got[place] == wanted[place] { place += 1 }
-        func show(_ list: [Line]) -> String {
-            place < list.count ? "'\(text(Array(list[place].prefix(80))))'" : "the end"
-        }
-        return "\(got.count) rows, not \(wanted.count); row \(place) is \(show(got)), not \(show(wanted))"
+    /// Notes what a read of shared row `key` has found.
+    func noteRead(_ key: Int, _ version: Int) {
+        if let wrong = world.dependencies.read(work, key, version) { fail(wrong) }
     }
 
     // MARK: After a start
 
     /// Holds what is there against what was acknowledged: it is that, or what was in doubt.
     func verify() throws(EngineError) {
-        let got = try run("SELECT k, v, note FROM kv WHERE s = \(number) ORDER BY k")
-        let hasTable = try run("SELECT count(*) FROM pg_class WHERE relname = 'own\(number)'") == [Array("1".utf8)]
-        let tableRowCount = hasTable ? try run("SELECT count(*) FROM own\(number)") : []
-        func agrees(_ model: SessionModel) -> Bool {
-            got == model.lines && tableRowCount == (model.tableRowCount.map { [Array("\($0)".utf8)] } ?? [])
+        let found = try find()
+        if let inDoubt = knowledge.pointee.inDoubt, found.difference(inDoubt) == nil {
+            knowledge.pointee.committed = inDoubt
         }
-        if let inDoubt = knowledge.pointee.inDoubt, agrees(inDoubt) { knowledge.pointee.committed = inDoubt }
         knowledge.pointee.inDoubt = nil
-        if !agrees(knowledge.pointee.committed) {
-            verdict.fail(
-                "session \(number) after recovery: \(difference(got, knowledge.pointee.committed.lines)); own table "
-                    + "\(tableRowCount.first.map { text($0) } ?? "absent"), not "
-                    + "\(knowledge.pointee.committed.tableRowCount.map { "\($0)" } ?? "absent")")
-        }
         model = knowledge.pointee.committed
-        try addUp(isSnapshot: false)
+        if let difference = found.difference(model) { fail("after recovery: \(difference)") }
+        try WorkStep.addUp(self)
     }
+
+    private func find() throws(EngineError) -> Findings {
+        var found = Findings()
+        // Sorted here: on a full device there may be no room for the engine to sort.
+        found.lines = sorted(try run("SELECT k, v, note FROM kv WHERE s = \(number)"))
+        if try count("pg_class WHERE relname = 'own\(number)'") > 0 {
+            found.tableLines = sorted(try run("SELECT a, b, c FROM own\(number)"))
+            found.isIndexed = try count("pg_class WHERE relname = 'own\(number)_c'") > 0
+            found.hasColumn =
+                try count("pg_attribute WHERE attrelid = 'own\(number)'::regclass AND attname = 'd'") > 0
+        }
+        if try count("pg_database WHERE datname = '\(tenant)'") > 0 {
+            var count = 0
+            try inTenant { (ask) throws(EngineError) in
+                if try ask("SELECT count(*) FROM pg_class WHERE relname = 't'") == [Array("1".utf8)] {
+                    count = number(of: try ask("SELECT count(*) FROM t WHERE b = 'tenant ' || a"))
+                }
+            }
+            found.tenantRowCount = count
+        }
+        return found
+    }
+
+    private func count(_ what: String) throws(EngineError) -> Int {
+        number(of: try run("SELECT count(*) FROM \(what)"))
+    }
+
+    /// By the number that each begins with.
+    private func sorted(_ lines: [Line]) -> [Line] {
+        let keys = lines.map { line in
+            line.prefix { $0 != UInt8(ascii: "|") }.reduce(0) { $0 * 10 + Int($1) - 48 }
+        }
+        return lines.indices.sorted { keys[$0] < keys[$1] }.map { lines[$0] }
+    }
+
+    /// The one number that a query answered.
+    func number(of lines: [Line]) -> Int { lines.first.flatMap { Int(text($0)) } ?? -1 }
 }

@@ -79,18 +79,24 @@ struct Simulate: ParsableCommand {
             print(
                 "seed \(seed), profile \(report.profile): \(report.roundCount) rounds, \(report.commitCount) commits, "
                     + "\(report.abortCount) rollbacks, \(report.statementCount) statements, \(report.writeCount) writes, "
-                    + "\(report.droppedCount) dropped, \(report.tornCount) torn, \(report.time / 1_000_000) ms, digest "
+                    + "\(report.droppedCount) dropped, \(report.tornCount) torn, \(report.failedCount) failed, \(report.metCount) damaged, "
+                    + "\(report.refusedCount) refused, \(report.time / 1_000_000) ms, digest "
                     + hexadecimal(report.digest))
             guard let failure = report.failure else { return }
             print("FAILED: \(failure)")
-            print("last statements:")
-            for line in report.statements { print("    \(line)") }
-            print("console:")
-            for line in report.console { print("    \(line)", terminator: "") }
+            show("last statements", report.statements)
+            show("last requests to the disk", report.requests)
+            show("last records of the log", report.records)
+            show("console", report.console.map { String($0.dropLast()) })
         } catch {
             throw Failure.report(error)
         }
         throw ExitCode(1)
+    }
+
+    private func show(_ title: String, _ lines: [String]) {
+        print("\(title):")
+        for line in lines { print("    \(line)") }
     }
 
     private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }

@@ -11,6 +11,8 @@ final class FailingPlatform: Platform, @unchecked Sendable {
     let failsWrites = Atomic<Bool>(false)
     let failsFlushes = Atomic<Bool>(false)
     let failureCount = Atomic<Int>(0)
+    /// Reads that touch this byte of the device fail; -1: none.
+    let unreadableByte = Atomic<Int>(-1)
     /// Durable writes are done but do not complete while this is set.
     let holdsWrites = Atomic<Bool>(false)
     /// Requests whose completions are to be held, and completions that are. Each core touches its own.
@@ -46,11 +48,16 @@ final class FailingPlatform: Platform, @unchecked Sendable {
         }
     }
 
+    private func meetsUnreadable(_ vectors: UnsafeMutableBufferPointer<IOVector>, _ offset: Int) -> Bool {
+        let byte = unreadableByte.load(ordering: .acquiring)
+        return byte >= offset && byte < vectors.reduce(offset) { $0 + $1.byteCount }
+    }
+
     func queueBlock(
         _ core: CoreIndex, _ operation: BlockOperation, _ vectors: UnsafeMutableBufferPointer<IOVector>, offset: UInt64,
         tag: Tag
     ) -> Bool {
-        if !fails(operation) {
+        if !fails(operation) && !(operation == .read && meetsUnreadable(vectors, Int(offset))) {
             let isQueued = base.queueBlock(core, operation, vectors, offset: offset, tag: tag)
             if isQueued, operation == .durableWrite, holdsWrites.load(ordering: .acquiring) {
                 holding[core].insert(tag)

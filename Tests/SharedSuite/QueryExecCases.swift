@@ -31,6 +31,9 @@ func queryExecCases() -> [SuiteCase] {
         SuiteCase("queryexec: a partial index never hides a row that the query wants") {
             context throws(EngineError) in try withExec(context, partialIndexes)
         },
+        SuiteCase("queryexec: serializable transactions depend on the rows that they find by an index") {
+            context throws(EngineError) in try withExec(context, serializableIndexReads)
+        },
     ]
 }
 

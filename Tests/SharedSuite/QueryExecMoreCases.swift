@@ -255,3 +255,22 @@ private func excluded(_ sample: Sample, _ row: Sample, _ exclusion: Int, _ isPee
     default: isPeer(sample) && sample.id != row.id
     }
 }
+
+/// Rows that a serializable transaction has found by an index count as read, also where a change of them leaves the index alone.
+func serializableIndexReads(_ rig: ExecRig) throws(EngineError) {
+    try rig.run("CREATE TABLE duty (id int PRIMARY KEY, here int NOT NULL)")
+    try rig.run("INSERT INTO duty SELECT i, 1 FROM generate_series(1, 5000) i")
+    try rig.run("ANALYZE duty")
+    try rig.expectPlan("SELECT here FROM duty WHERE id = 7", "Index Scan")
+    for read in ["id = 4000", "id BETWEEN 3990 AND 4005", "id IN (3, 4000)"] {
+        try rig.run("UPDATE duty SET here = 1 WHERE id IN (7, 4000)")
+        try rig.run("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT sum(here) FROM duty WHERE \(read)")
+        try rig.runSecond("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT here FROM duty WHERE id = 7")
+        try rig.run("UPDATE duty SET here = 0 WHERE id = 7")
+        try rig.runSecond("UPDATE duty SET here = 0 WHERE id = 4000")
+        try rig.runSecond("COMMIT")
+        // Each has read what the other has changed.
+        rig.context.expectError(.serializationFailure) { () throws(EngineError) in try rig.run("COMMIT") }
+        try rig.expect("SELECT sum(here) FROM duty WHERE id IN (7, 4000)", [line(1)])
+    }
+}

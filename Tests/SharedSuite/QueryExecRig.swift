@@ -21,6 +21,7 @@ final class ExecRig {
     private let engine: Engine
     private let session: Runtime.Session
     private let port = LinePort()
+    private var second: Runtime.Session?
 
     init(_ context: SuiteContext) throws(EngineError) {
         self.context = context
@@ -73,11 +74,34 @@ final class ExecRig {
         context.fail("no '\(words)' in the plan of \(sql): \(all)", line: line)
     }
 
+    /// Runs the statements as a second session, which stays until `close`.
+    @discardableResult
+    func runSecond(_ sql: String) throws(EngineError) -> [Line] {
+        let session: Runtime.Session
+        if let second {
+            session = second
+        } else {
+            session = try engine.openSession(
+                user: Array("postgres".utf8), database: Array("postgres".utf8), processID: 2, port: port, settings: [])
+            second = session
+        }
+        port.lines.removeAll()
+        let text = Array(sql.utf8)
+        do throws(EngineError) {
+            try text.withBytes { (bytes) throws(EngineError) in try session.simpleQuery(bytes) }
+        } catch {
+            session.failTransaction()
+            throw error
+        }
+        return port.lines
+    }
+
     /// Extents that statements have put rows into.
     var temporaryExtentCount: Int { engine.storage.temporary.extentCount }
     var temporarySpace: TemporarySpace { engine.storage.temporary }
 
     func close() throws(EngineError) {
+        second?.end()
         session.end()
         try engine.close()
     }
@@ -131,8 +155,25 @@ package final class LinePort: ClientPort {
     package func notice(_ notice: EngineError, _ severity: StaticString) {}
     package func parameterChanged(_ name: [UInt8], _ value: [UInt8]) {}
     package func beginCopy(isFrom: Bool, columnCount: Int, isBinary: Bool) {}
-    package func receiveCopyData() -> UnsafeRawBufferPointer? { nil }
-    package func copyData(_ bytes: UnsafeRawBufferPointer) {}
+    /// What COPY FROM is to receive, piece by piece; others may run between two pieces.
+    package var copyPieces: [[UInt8]] = []
+    private var copyPiece: UnsafeMutableRawBufferPointer?
+    deinit { copyPiece?.deallocate() }
+    package func receiveCopyData() -> UnsafeRawBufferPointer? {
+        copyPiece?.deallocate()
+        copyPiece = nil
+        if copyPieces.isEmpty { return nil }
+        Fiber.yield()
+        let piece = copyPieces.removeFirst()
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: piece.count, alignment: 16)
+        memory.copyBytes(from: piece)
+        copyPiece = memory
+        return UnsafeRawBufferPointer(memory)
+    }
+    /// Rows of COPY TO come as lines, without their ends.
+    package func copyData(_ bytes: UnsafeRawBufferPointer) {
+        lines += bytes.split(separator: UInt8(ascii: "\n")).map { Array($0) }
+    }
     package func endCopyOut() {}
 }
 

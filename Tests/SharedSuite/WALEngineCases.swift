@@ -22,6 +22,9 @@ func walEngineCases() -> [SuiteCase] {
         SuiteCase("log: a full ring delays appends and loses none", fullRingDelays),
         SuiteCase("log: a full zone stops user records, not the rest, until a checkpoint frees it", fullZoneStopsUsers),
         SuiteCase(bare: "log: a write error stops the log for good and tells everyone", writeErrorStopsTheLog),
+        SuiteCase(
+            bare: "log: an unreadable block is an error if the log goes that far, and nothing otherwise",
+            unreadableBlocks),
         SuiteCase("log: a record that can never fit is refused with 54000", tooLongIsRefused),
         SuiteCase("log: the builder's record parses to what was built", builderRoundTrip),
         SuiteCase("log: a record with impossible lengths is refused, never read past", malformedRecordsAreRefused),
@@ -369,6 +372,10 @@ private func fullZoneStopsUsers(_ context: SuiteContext) throws(EngineError) {
     context.expectError(.diskFull) { () throws(EngineError) in try rig.log.ensureRoom(3100) }
     group.wait()
     context.expectEqual(written.word.load(ordering: .relaxed), stopped, "records written while refused")
+    // The log could not be moved for another reason than want of extents: they hear of that one.
+    rig.log.explainRefusal(EngineError(.ioError, "block 7 of the log cannot be read"))
+    context.expectError(.ioError) { () throws(EngineError) in try rig.log.ensureRoom(3100) }
+    rig.log.explainRefusal(nil)
     rig.log.refusesUserRoom = false
     rig.log.oldestNeededLSN = rig.log.durableLSN
     try rig.log.ensureRoom(3100)
@@ -409,6 +416,31 @@ private func writeErrorStopsTheLog(_ context: SuiteContext) throws(EngineError) 
         context.expect(failures <= 2, "\(failures) writes failed: at most those in the air")
         let found = try rig.readAll(mustReach: durable)
         context.expect(LogBlock.firstLSN(found.tail.nextNumber) >= durable, "what was durable is there")
+    }
+}
+
+/// A reader reads ahead, beyond what there is; what it meets there is no business of the log's.
+private func unreadableBlocks(_ context: SuiteContext) throws(EngineError) {
+    try context.onFailingDevice { (device) throws(EngineError) in
+        let rig = try LogRig(context, zoneBlocks: 4096, ringByteCount: 64 * 4096)
+        for sequence in 0..<UInt64(40) {
+            try rig.log.waitDurable(rig.append(1, sequence, length: 3000).end)
+        }
+        try rig.log.close()
+        let ends = try rig.readAll().ends
+        context.expectEqual(ends.count, 40, "records")
+        func fail(atBlock number: UInt64) {
+            device.unreadableByte.store(Int(rig.zone.byteOffset(number)) + 700, ordering: .releasing)
+        }
+        for number: UInt64 in [2000, 3000, 4000] {
+            fail(atBlock: number)
+            context.expectEqual(try rig.readAll().ends.count, 40, "records before an unreadable block")
+        }
+        for number: UInt64 in [2, 20, 40] {
+            fail(atBlock: number)
+            context.expectError(.ioError) { () throws(EngineError) in try rig.readAll() }
+        }
+        device.unreadableByte.store(-1, ordering: .releasing)
     }
 }
 

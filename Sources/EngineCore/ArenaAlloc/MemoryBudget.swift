@@ -28,7 +28,7 @@ package final class MemoryBudget: Sendable {
     package func charge(_ byteCount: Int) throws(EngineError) {
         if let parent { try parent.charge(byteCount) }
         let total = usedBytes.add(byteCount, ordering: .relaxed).newValue
-        if total > limit {
+        if total > limit || MemoryFaults.refusesNow {
             usedBytes.subtract(byteCount, ordering: .relaxed)
             parent?.release(byteCount)
             throw EngineError(.outOfMemory, "out of memory", detail: "Failed on request of size \(byteCount).")

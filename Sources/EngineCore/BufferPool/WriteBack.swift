@@ -161,6 +161,13 @@ extension BufferPool {
     /// What the pool did so far, over all workers.
     package func count(_ metric: Metric) -> Int { Int(io.counters.total(metric)) }
     package var dirtyPageCount: Int { dirty.count }
+    /// Pages that some fiber has latched. Looks at every page.
+    package var latchedPageCount: Int {
+        var count = 0
+        for number in layout.dataFirstPage..<layout.endPage
+        where PageState.isLatched(word(PageID(number)).pointee.load(ordering: .relaxed)) { count += 1 }
+        return count
+    }
     package var freeFrameCount: Int { frames.freeCount }
 }
 

@@ -144,16 +144,31 @@ extension BufferPool {
             try io.write(
                 from: lane.staging, offset: zoneOffset, byteCount: count * pageSize, class: .writeback, durable: true)
         }
+        try writeInPlace(lane, count)
+    }
+
+    /// Steps 4 and 5. Where the device had no room the pages there are as they were, and those beside them are made durable:
+    /// the next batch takes the copies away from all of them. After any other failure nobody knows what is there.
+    private func writeInPlace(_ lane: WriteBackLane, _ count: Int) throws(EngineError) {
+        var lacksRoom: EngineError?
         do throws(EngineError) {
-            try io.perform(UnsafeMutableBufferPointer(start: lane.requests, count: count), class: .writeback)
+            do throws(EngineError) {
+                try io.perform(UnsafeMutableBufferPointer(start: lane.requests, count: count), class: .writeback)
+            } catch {
+                for index in 0..<count
+                where lane.requests[index].errno != 0 && lane.requests[index].errno != PlatformErrno.noSpace {
+                    throw error
+                }
+                lacksRoom = error
+            }
             if io.geometry.hasVolatileCache || lane.zoneOffset != nil { try io.flush() }
         } catch {
-            if error.state == .diskFull { throw error }
             var fatal = error
             fatal.severity = .panic
             failure.record(fatal)
             throw fatal
         }
+        if let lacksRoom { throw lacksRoom }
     }
 
     private func finishWriting(_ lane: WriteBackLane, _ count: Int) {

@@ -107,7 +107,7 @@ package final class Checkpointer: @unchecked Sendable {
                 // Nothing can be freed until a transaction ends.
                 if log.refusesUserRoom { Fiber.sleep(.milliseconds(20)) }
             } catch {
-                judgeRoom()
+                judgeRoom(after: error)
                 if error.severity == .panic {
                     // The superblock's state on the device is unknown, or the log has stopped.
                     log.halt(error)
@@ -137,10 +137,11 @@ package final class Checkpointer: @unchecked Sendable {
     }
 
     /// Whether the zone is full although everything was written back: open transactions pin it, and there is no room to move
-    /// what they have to undo. Those who wait for room then get an error instead.
-    private func judgeRoom() {
+    /// what they have to undo, or moving has failed. Those who wait for room then get an error instead.
+    private func judgeRoom(after failure: EngineError? = nil) {
         let isFull = log.isShortOfRoom || log.usedByteCount > log.userCapacityByteCount / 4 * 3
         let isPinned = retention.isStuck && isFull
+        if isPinned { log.explainRefusal(failure?.state == .diskFull ? nil : failure) }
         if isPinned != log.refusesUserRoom { log.refusesUserRoom = isPinned }
     }
 

@@ -74,6 +74,27 @@ package final class TransactionManager: @unchecked Sendable {
         transaction.predicates.deallocate()
     }
 
+    /// Runs `body` in a transaction of the engine's own, which commits if it returns and is rolled back if it throws. On the
+    /// calling fiber's worker. Errors: those of `body` and of the commit.
+    package func perform<Result>(
+        _ body: (Transaction) throws(EngineError) -> Result
+    ) throws(EngineError) -> Result {
+        let transaction = try makeTransaction()
+        defer { close(transaction) }
+        transaction.begin()
+        do throws(EngineError) {
+            let result = try body(transaction)
+            try transaction.commit()
+            return result
+        } catch {
+            var hasEnded = transaction.isActive
+            do throws(EngineError) { if hasEnded { try transaction.rollback() } } catch { hasEnded = false }
+            // The log has stopped. Recovery will undo it; until then it stays as it is.
+            if !hasEnded { _ = Unmanaged.passRetained(transaction) }
+            throw error
+        }
+    }
+
     // MARK: Horizons
 
     /// An LSN that every registered snapshot, and every one taken from now on, has reached. Any worker.

@@ -21,7 +21,7 @@ package final class UndoBudget: Sendable {
 
     func take(_ byteCount: Int) throws(EngineError) {
         let now = used.wrappingAdd(byteCount, ordering: .relaxed).newValue
-        if now > limit {
+        if now > limit || MemoryFaults.refusesNow {
             used.wrappingSubtract(byteCount, ordering: .relaxed)
             throw EngineError(
                 .outOfMemory, "out of memory for undo",

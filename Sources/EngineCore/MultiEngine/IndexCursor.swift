@@ -25,6 +25,9 @@ package final class IndexCursor: @unchecked Sendable {
     private var point = RowCopy()
     private var copy = RowCopy()
     private var decoder: KeyDecoder
+    /// SERIALIZABLE: whose result depends on every row that is fetched, besides on the range, which is for the caller to note.
+    /// A change of columns that the index does not have leaves its entries as they are. Nil: nobody's.
+    package unowned(unsafe) var reader: Transaction?
 
     package init(_ table: TableStore, index: Int) {
         self.table = table
@@ -107,6 +110,7 @@ package final class IndexCursor: @unchecked Sendable {
             if isIndexOnly {
                 try decoder.store(cursor.key, rowID: rowID, sinks, at: count)
             } else {
+                if let reader { table.noteRead(reader, rowID: rowID) }
                 if try !table.read(rowID, view, into: &copy) { throw dangling(rowID) }
                 try sinks.store(copy.row, rowID: rowID, table.codec, at: count)
             }
@@ -119,6 +123,7 @@ package final class IndexCursor: @unchecked Sendable {
     package func nextRow(_ row: RowBuffer) throws(EngineError) -> UInt64? {
         if !isOpen { return nil }
         guard let rowID = try nextEntry() else { return nil }
+        if let reader { table.noteRead(reader, rowID: rowID) }
         if try !table.read(rowID, view, into: &copy) { throw dangling(rowID) }
         table.codec.borrow(copy.row, into: row)
         return rowID

@@ -7,11 +7,9 @@ import SQL
 
 extension Engine {
     func bootstrap() throws(EngineError) {
-        let transaction = try transactions.makeTransaction()
-        defer { transactions.close(transaction) }
-        transaction.begin()
-        let storage = CatalogTree(catalogTree.versions, transaction, self)
-        try CatalogBootstrap.install(userName: Array("postgres".utf8), storage)
-        try transaction.commit()
+        try transactions.perform { (transaction) throws(EngineError) in
+            try CatalogBootstrap.install(
+                userName: Array("postgres".utf8), CatalogTree(catalogTree.versions, transaction, self))
+        }
     }
 }

@@ -22,6 +22,8 @@ package struct EngineOptions: Sendable {
     /// Bytes of the log zone when the device is formatted; nil chooses by its size.
     package var logByteCount: UInt64?
     package var sessionLimit = 1000
+    /// Pages that the cache holds at most, however much memory there is; nil for no such bound.
+    package var cachePageLimit: Int?
     /// A device of zeros becomes a database; otherwise it is refused.
     package var formatsEmptyDevice = true
     /// A device with something else than a database becomes one and loses what it holds.

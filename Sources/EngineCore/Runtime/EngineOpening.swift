@@ -31,6 +31,19 @@ struct EngineParts {
     let sequenceTree: OpenTree
 }
 
+/// What has fibers of its own before the engine is open. A start that fails is the end of the process; until then these fibers may
+/// run, so nothing that they use may go.
+private final class StartedParts {
+    var log: Log?
+    var pool: BufferPool?
+    var transactions: TransactionManager?
+    var storage: StorageEngine?
+    var checkpointer: Checkpointer?
+    var engine: Engine?
+
+    func outlive() { _ = Unmanaged.passRetained(self) }
+}
+
 extension Engine {
     /// Superblock roots.
     enum Root {
@@ -45,6 +58,16 @@ extension Engine {
     /// Opens the device, formatting it if it is all zeros. By a fiber. Errors: what is wrong with the device (XX001,
     /// 55006, 53100), the memory (53200) or the log.
     package static func open(_ options: EngineOptions) throws(EngineError) -> Engine {
+        let started = StartedParts()
+        do throws(EngineError) {
+            return try open(options, started)
+        } catch {
+            started.outlive()
+            throw error
+        }
+    }
+
+    private static func open(_ options: EngineOptions, _ started: StartedParts) throws(EngineError) -> Engine {
         let scheduler = Fiber.scheduler
         let platform = scheduler.platform
         let memory = try MemoryPlan(options.memoryByteCount)
@@ -59,9 +82,11 @@ extension Engine {
         let log = try Log(
             scheduler: scheduler, io: io, zone: LogZone(offset: layout.walOffset, byteCount: layout.walByteCount),
             ringByteCount: memory.logRing)
+        started.log = log
         let pool = try BufferPool(
             scheduler: scheduler, io: io, log: log, layout: layout, checksum: found.pageChecksum,
-            frameCount: memory.pool / pageSize)
+            frameCount: min(memory.pool / pageSize, options.cachePageLimit ?? .max))
+        started.pool = pool
         try pool.start()
         if isNew {
             try formatMap(
@@ -79,9 +104,12 @@ extension Engine {
         let storage = StorageEngine(
             pool: pool, log: log, allocator: allocator, transactions: transactions,
             nextTreeID: (allocator.owners.map { $0.rawValue }.max() ?? 0) + 1)
+        started.transactions = transactions
+        started.storage = storage
         try transactions.start()
         let checkpointer = Checkpointer(
             log: log, pool: pool, superblock: superblocks, transactions: transactions, allocator: allocator)
+        started.checkpointer = checkpointer
         try checkpointer.start()
         transactions.undoArea.temporary = storage.temporary
         storage.temporary.advanceRedo = { [unowned(unsafe) checkpointer] () throws(EngineError) in
@@ -94,6 +122,7 @@ extension Engine {
             transactions: transactions, storage: storage, checkpointer: checkpointer, catalogTree: catalogTree,
             sequenceTree: sequenceTree)
         let engine = try Engine(parts, options)
+        started.engine = engine
         if superblocks.current.roots[Root.isBootstrapped] == 0 {
             // A crash between the two leaves the entries, and adding them again changes nothing.
             try engine.bootstrap()
@@ -157,11 +186,9 @@ extension Engine {
         if roots[root] != 0 {
             return storage.tree(TreeID(UInt32(roots[root])), root: PageID(roots[root + 1]), isTable: false)
         }
-        let transaction = try storage.transactions.makeTransaction()
-        defer { storage.transactions.close(transaction) }
-        transaction.begin()
-        let tree = try storage.createTree(transaction, isTable: false)
-        try transaction.commit()
+        let tree = try storage.transactions.perform { (transaction) throws(EngineError) in
+            try storage.createTree(transaction, isTable: false)
+        }
         // Durable before the superblock names it.
         try storage.log.waitDurable(storage.log.insertLSN)
         try superblocks.update {

@@ -102,6 +102,8 @@ package final class Log: @unchecked Sendable {
     private let roomLot = ParkingLot(bucketCount: 1)
     private let roomWaiterCount = Atomic<Int>(0)
     private let refusesRoom = Atomic<Bool>(false)
+    private let refusalMutex = FiberMutex()
+    private var refusal: EngineError?
     // By the checkpointer, before it moves `oldestNeededLSN`.
     /// Bytes from the oldest needed LSN on that user records may fill, at most `userCapacityByteCount`.
     package var userAllowance: UInt64 = 0
@@ -247,6 +249,23 @@ package final class Log: @unchecked Sendable {
         }
     }
 
+    /// Why room is refused, if not for want of extents: the error that kept the checkpointer from freeing the zone. To be told
+    /// before `refusesUserRoom` is set.
+    package func explainRefusal(_ error: EngineError?) {
+        refusalMutex.lock()
+        refusal = error
+        refusalMutex.unlock()
+    }
+
+    private var refusalError: EngineError {
+        refusalMutex.lock()
+        defer { refusalMutex.unlock() }
+        guard let refusal else { return Self.noRoomForUndo }
+        return EngineError(
+            refusal.state, "could not keep the log of a long transaction: \(refusal.message)", detail: refusal.detail,
+            hint: "End long transactions.")
+    }
+
     /// A writing transaction has ended. It may be the one that began too long ago: those who need room wait for the
     /// checkpointer's next look instead of being refused.
     @inline(__always) package func noteTransactionEnd() {
@@ -280,7 +299,7 @@ package final class Log: @unchecked Sendable {
 
     /// Parks until the zone has been freed up to `end` or something else has changed.
     private func waitForZone(_ end: UInt64, _ room: LogRoom) throws(EngineError) {
-        if room == .user && refusesUserRoom { throw Self.noRoomForUndo }
+        if room == .user && refusesUserRoom { throw refusalError }
         roomWaiterCount.add(1, ordering: .sequentiallyConsistent)
         wakeGrowthFiber()
         roomLot.park(address: UInt(bitPattern: positions)) {

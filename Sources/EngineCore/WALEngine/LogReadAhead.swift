@@ -31,7 +31,8 @@ final class LogReadAhead {
     private var takeIndex = 0
     private var fillIndex = 0
     private var nextNumber: UInt64
-    private var error: EngineError?
+    /// Blocks that the device did not return, and what it said; in their places are zeros.
+    private var unreadable: [(number: UInt64, error: EngineError)] = []
     private var isStopped = false
     private var hasEnded = false
     private let reader = Fiber.current
@@ -56,10 +57,9 @@ final class LogReadAhead {
     deinit { scheduler.platform.deallocate(memory, byteCount: Self.pieceByteCount * Self.pieceCount) }
 
     /// The next piece; the one before it is given back. Parks until it is read.
-    func take() throws(EngineError) -> Piece {
+    func take() -> Piece {
         let index = takeIndex % Self.pieceCount
         while !pieces[index].isFull {
-            if let error { throw error }
             Fiber.park()
         }
         takeIndex += 1
@@ -68,6 +68,12 @@ final class LogReadAhead {
             scheduler.wake(filler)
         }
         return pieces[index]
+    }
+
+    /// What the device said of a block that it did not return. It is for the reader to find out whether the log goes that far.
+    func failure(of number: UInt64) -> EngineError? {
+        for block in unreadable where block.number == number { return block.error }
+        return nil
     }
 
     /// Memory for other use once reading has stopped.
@@ -83,7 +89,7 @@ final class LogReadAhead {
     }
 
     private func fill() {
-        while !isStopped && error == nil {
+        while !isStopped {
             let index = fillIndex % Self.pieceCount
             if pieces[index].isFull {
                 Fiber.park()
@@ -92,21 +98,35 @@ final class LogReadAhead {
             // A short one first: after an orderly shutdown there is nothing behind it.
             let byteCount = fillIndex == 0 ? Self.firstByteCount : Self.pieceByteCount
             let count = min(UInt64(byteCount / LogBlock.byteCount), zone.slotCount - zone.slot(nextNumber))
-            do throws(EngineError) {
-                try io.read(
-                    into: pieces[index].base, offset: zone.byteOffset(nextNumber),
-                    byteCount: Int(count) * LogBlock.byteCount, class: .scan)
-                pieces[index].firstNumber = nextNumber
-                pieces[index].blockCount = Int(count)
-                pieces[index].isFull = true
-                nextNumber += count
-                fillIndex += 1
-            } catch {
-                self.error = error
-            }
+            read(pieces[index].base, Int(count))
+            pieces[index].firstNumber = nextNumber
+            pieces[index].blockCount = Int(count)
+            pieces[index].isFull = true
+            nextNumber += count
+            fillIndex += 1
             scheduler.wake(reader)
         }
         hasEnded = true
         scheduler.wake(reader)
+    }
+
+    /// Reads the next blocks, one by one if they cannot be had at once.
+    private func read(_ base: UnsafeMutableRawPointer, _ count: Int) {
+        do throws(EngineError) {
+            try io.read(
+                into: base, offset: zone.byteOffset(nextNumber), byteCount: count * LogBlock.byteCount, class: .scan)
+        } catch {
+            for index in 0..<count where !isStopped {
+                let block = base + index * LogBlock.byteCount
+                let number = nextNumber + UInt64(index)
+                do throws(EngineError) {
+                    try io.read(
+                        into: block, offset: zone.byteOffset(number), byteCount: LogBlock.byteCount, class: .scan)
+                } catch {
+                    block.initializeMemory(as: UInt8.self, repeating: 0, count: LogBlock.byteCount)
+                    unreadable.append((number, error))
+                }
+            }
+        }
     }
 }

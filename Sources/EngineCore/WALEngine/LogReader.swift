@@ -48,7 +48,7 @@ package final class LogReader {
         number = first - 1
         piece = LogReadAhead.Piece(base: readAhead.buffer.baseAddress.unsafelyUnwrapped)
         block = piece.base
-        piece = try readAhead.take()
+        piece = readAhead.take()
         block = piece.base
         if let header = LogBlockHeader(block), header.number == number {
             chain = LogChain(checksum: header.checksum, epoch: header.epoch, isKnown: true)
@@ -109,12 +109,13 @@ package final class LogReader {
     /// Goes to the next block if it continues the log; otherwise sets `tail` and returns false.
     private func advance() throws(EngineError) -> Bool {
         number += 1
-        if number >= piece.firstNumber + UInt64(piece.blockCount) { piece = try readAhead.take() }
+        if number >= piece.firstNumber + UInt64(piece.blockCount) { piece = readAhead.take() }
         block = piece.base + Int(number - piece.firstNumber) * LogBlock.byteCount
         let header = LogBlockHeader(block)
         if let cause = chain.mismatch(header, number: number, zone: zone) {
             readAhead.stop()
             hasStopped = true
+            if let failure = readAhead.failure(of: number) { throw failure }
             if cleanEnd != LogBlock.firstLSN(number) {
                 try LogEnd.judge(
                     cause, number: number, chain: chain, zone: zone, io: io, mustReach: mustReach,

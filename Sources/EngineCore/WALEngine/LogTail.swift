@@ -28,7 +28,8 @@
 // (the superblock that freed this block is lost) or a misdirected write.
 //
 // What cannot be told from a torn flush: damage to the very last flush, if no other followed it. Witnesses are sought up
-// to twice the bound of what can be in flight behind `n`; every undamaged block past that bound is one.
+// to twice the bound of what can be in flight behind `n`; every undamaged block past that bound is one. A block that the device
+// does not return is no witness; where it would have to continue the log, the device's error is what the reader gets (58030).
 
 import AsyncIO
 import IOScheduler
@@ -112,8 +113,7 @@ enum LogEnd {
         while next < end {
             let count = min(UInt64(buffer.count / LogBlock.byteCount), end - next, zone.slotCount - zone.slot(next))
             let base = buffer.baseAddress.unsafelyUnwrapped
-            try io.read(
-                into: base, offset: zone.byteOffset(next), byteCount: Int(count) * LogBlock.byteCount, class: .scan)
+            read(base, next, Int(count), zone: zone, io: io)
             for index in 0..<count {
                 let block = UnsafeRawPointer(base + Int(index) * LogBlock.byteCount)
                 // The number first: most blocks are of an earlier lap or empty, and need no checksum.
@@ -126,6 +126,28 @@ enum LogEnd {
             next += count
         }
         return false
+    }
+
+    /// Blocks that cannot be read are zeros: they bear witness to nothing. The log would end too early only if a block of it were
+    /// damaged and besides every witness unreadable, and a start is not to fail for a sector that the log has long left.
+    private static func read(
+        _ base: UnsafeMutableRawPointer, _ first: UInt64, _ count: Int, zone: LogZone, io: BlockIO
+    ) {
+        do throws(EngineError) {
+            try io.read(
+                into: base, offset: zone.byteOffset(first), byteCount: count * LogBlock.byteCount, class: .scan)
+        } catch {
+            for index in 0..<count {
+                let block = base + index * LogBlock.byteCount
+                do throws(EngineError) {
+                    try io.read(
+                        into: block, offset: zone.byteOffset(first + UInt64(index)), byteCount: LogBlock.byteCount,
+                        class: .scan)
+                } catch {
+                    block.initializeMemory(as: UInt8.self, repeating: 0, count: LogBlock.byteCount)
+                }
+            }
+        }
     }
 
     private static func damage(_ cause: LogTail.Cause, _ proof: Int, _ number: UInt64) -> EngineError {

@@ -130,6 +130,7 @@ final class IndexScanOperator: ScanOperator {
         let transaction = instance.context.transaction
         transaction.noteRead(
             table.indexes[cursor.index].versions, from: bounds.lower.bytes, to: bounds.upper.bytes)
+        cursor.reader = transaction.isolation == .serializable ? transaction : nil
         try cursor.open(instance.view, bounds, direction: direction)
     }
 

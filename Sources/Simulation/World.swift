@@ -1,0 +1,50 @@
+// What all lives of one history share, and which errors its faults excuse.
+
+import Platform
+import SimulatedPlatform
+
+final class World: @unchecked Sendable {
+    let profile: SimulationProfile
+    let disk: SimulatedDisk
+    let verdict = Verdict()
+    let dependencies = Dependencies()
+    /// The machine that runs now.
+    var machine: SimulatedPlatform?
+
+    init(_ profile: SimulationProfile, _ disk: SimulatedDisk) {
+        self.profile = profile
+        self.disk = disk
+    }
+
+    /// True if the world has done something that a client must expect to hear of this way: conflicts always, faults only where
+    /// there was one.
+    func isExpected(_ error: EngineError) -> Bool {
+        switch error.state {
+        case .serializationFailure, .deadlockDetected: true
+        default: isExcused(error)
+        }
+    }
+
+    /// True if a fault of this life explains the error.
+    func isExcused(_ error: EngineError) -> Bool {
+        switch error.state {
+        // Undo moves to the device, if that has room.
+        case .outOfMemory: (machine?.refusedCount ?? 0) > 0 || profile.isTight
+        case .diskFull: profile.isTight
+        case .ioError: disk.metCount > 0 || disk.failedCount > 0
+        // 57P03: what is left of a format that was cut off, damaged, is not taken for empty.
+        case .dataCorrupted, .indexCorrupted, .cannotConnectNow: disk.metCount > 0
+        default: false
+        }
+    }
+
+    /// True if something may have ended the process.
+    var hasHadFaults: Bool { disk.metCount + disk.failedCount + (machine?.refusedCount ?? 0) > 0 }
+
+    /// Faults are over, and no damage is left.
+    func becomeCalm() {
+        disk.mend()
+        disk.isCalm = true
+        machine?.isCalm = true
+    }
+}
