@@ -59,6 +59,9 @@ package final class SimulatedDisk {
     package private(set) var failedCount = 0
     /// The last requests, newest last.
     package private(set) var events: [DiskEvent] = []
+    /// A page whose every write, copy and loss is noted in `watched`.
+    package var watchedPage: Int?
+    package private(set) var watched: [String] = []
     /// No faults but the loss of power from now on.
     package var isCalm = false
 
@@ -112,8 +115,30 @@ package final class SimulatedDisk {
                 DiskEvent(
                     time: request.due, operation: request.operation, offset: request.offset, byteCount: total,
                     result: result, fault: fault))
+            if watchedPage != nil { watch(request, result) }
             age()
             completed(request.core, CompletionEvent(tag: request.tag, result: result))
+        }
+    }
+
+    /// Notes a request that touches the watched page, or writes what bears its number.
+    private func watch(_ request: Request, _ result: Int) {
+        guard let page = watchedPage else { return }
+        if request.operation == .flush { return watched.append("\(request.due / 1000) us: flush: \(result)") }
+        var place = request.offset
+        for vector in request.vectors {
+            for start in stride(from: 0, to: vector.byteCount, by: pageSize) {
+                let isCopy =
+                    request.operation != .read && start + 16 <= vector.byteCount
+                    && vector.base.loadUnaligned(fromByteOffset: start + 8, as: UInt64.self) == UInt64(page)
+                if place / pageSize == page || isCopy {
+                    let lsn = vector.base.loadUnaligned(fromByteOffset: start + 16, as: UInt64.self)
+                    watched.append(
+                        "\(request.due / 1000) us: \(request.operation) at page \(place / pageSize), LSN \(lsn): \(result)"
+                    )
+                }
+                place += min(pageSize, vector.byteCount - start)
+            }
         }
     }
 
@@ -316,6 +341,7 @@ package final class SimulatedDisk {
 
     /// The power goes and comes back: requests are forgotten, and of what was not durable chance decides.
     package func losePower() {
+        if watchedPage != nil { watched.append("the power goes") }
         for request in underWay where request.operation == .write || request.operation == .durableWrite {
             // As much of it as got through, of a request that nobody heard of again.
             if random.next(below: 2) == 0 {
@@ -331,6 +357,12 @@ package final class SimulatedDisk {
             let fate = write.isDurable ? 0 : random.next(below: 3)
             if fate == 1 { droppedCount += 1 }
             if fate == 2 { tornCount += 1 }
+            if let page = watchedPage, write.offset < (page + 1) * pageSize,
+                write.offset + write.byteCount > page * pageSize
+            {
+                watched.append(
+                    "power lost: the write of \(write.byteCount) bytes at \(write.offset / pageSize): \(fate)")
+            }
             let unit = profile.atomicWriteByteCount
             for start in stride(from: 0, to: write.byteCount, by: unit) {
                 if fate == 1 || (fate == 2 && random.next(below: 2) == 0) { continue }

@@ -31,6 +31,8 @@ package struct HistoryReport: Sendable {
     package var requests: [String] = []
     package var records: [String] = []
     package var console: [String] = []
+    /// What happened to the page that was asked about.
+    package var watched: [String] = []
 }
 
 package final class History: @unchecked Sendable {
@@ -58,7 +60,7 @@ package final class History: @unchecked Sendable {
         case autopsy
     }
 
-    package init(seed: UInt64, profile name: String?) throws(EngineError) {
+    package init(seed: UInt64, profile name: String?, watching page: Int? = nil) throws(EngineError) {
         random = SimulationRandom(seed: seed)
         var drawn = SimulationProfile.drawn(&random)
         if let name {
@@ -73,6 +75,7 @@ package final class History: @unchecked Sendable {
         knowledge = .allocate(capacity: profile.sessionCount)
         knowledge.initialize(repeating: Knowledge(), count: profile.sessionCount)
         report = HistoryReport(seed: seed, profile: profile.name)
+        disk.watchedPage = page
     }
 
     deinit {
@@ -96,6 +99,7 @@ package final class History: @unchecked Sendable {
         report.droppedCount = disk.droppedCount
         report.metCount = disk.metCount
         report.failedCount = disk.failedCount
+        report.watched = disk.watched
         report.time = time
         var digest = disk.digest
         for number in [verdict.commitCount, verdict.abortCount, verdict.statementCount] { digest.add(UInt64(number)) }

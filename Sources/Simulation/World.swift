@@ -32,8 +32,9 @@ final class World: @unchecked Sendable {
         case .outOfMemory: (machine?.refusedCount ?? 0) > 0 || profile.isTight
         case .diskFull: profile.isTight
         case .ioError: disk.metCount > 0 || disk.failedCount > 0
-        // 57P03: what is left of a format that was cut off, damaged, is not taken for empty.
-        case .dataCorrupted, .indexCorrupted, .cannotConnectNow: disk.metCount > 0
+        case .dataCorrupted, .indexCorrupted: disk.metCount > 0
+        // What cannot be read, or is damaged, is not taken for empty.
+        case .cannotConnectNow: disk.metCount > 0 || disk.failedCount > 0
         default: false
         }
     }

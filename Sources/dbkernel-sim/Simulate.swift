@@ -23,6 +23,9 @@ struct Simulate: ParsableCommand {
     @Option(help: "Only this profile, instead of one that the seed draws.")
     var profile: String?
 
+    @Option(help: "With --seed: show everything that is done to this page.")
+    var page: Int?
+
     @Option(help: "Stop after this many seconds.")
     var seconds: Int?
 
@@ -64,6 +67,7 @@ struct Simulate: ParsableCommand {
     /// Runs a seed in a process of its own, which has the same addresses and hashes each time. Its exit status.
     private func runProcess(_ seed: UInt64, quietly: Bool) throws -> Int32 {
         var arguments = [CommandLine.arguments[0], "simulate", "--seed", "\(seed)", "--replica"]
+        if let page { arguments += ["--page", "\(page)"] }
         if let profile { arguments += ["--profile", profile] }
         let status = dbk_run_alike(
             arguments.map { $0.withCString { UnsafePointer(strdup($0)) } } + [nil], quietly ? 1 : 0)
@@ -75,13 +79,14 @@ struct Simulate: ParsableCommand {
 
     private func replay(_ seed: UInt64) throws {
         do throws(EngineError) {
-            let report = try History(seed: seed, profile: profile).run()
+            let report = try History(seed: seed, profile: profile, watching: page).run()
             print(
                 "seed \(seed), profile \(report.profile): \(report.roundCount) rounds, \(report.commitCount) commits, "
                     + "\(report.abortCount) rollbacks, \(report.statementCount) statements, \(report.writeCount) writes, "
                     + "\(report.droppedCount) dropped, \(report.tornCount) torn, \(report.failedCount) failed, \(report.metCount) damaged, "
                     + "\(report.refusedCount) refused, \(report.time / 1_000_000) ms, digest "
                     + hexadecimal(report.digest))
+            if page != nil { show("watched", report.watched) }
             guard let failure = report.failure else { return }
             print("FAILED: \(failure)")
             show("last statements", report.statements)

@@ -14,6 +14,9 @@ func directStorageCases() -> [SuiteCase] {
             context throws(EngineError) in
             try quorumCase(context)
         },
+        SuiteCase(bare: "directstorage: a format that was cut off is told from a database that has lost copies") {
+            context throws(EngineError) in try cutOffFormatCase(context)
+        },
         SuiteCase(bare: "directstorage: a layout has its zones in order and within the device, at every size") {
             context throws(EngineError) in
             try layoutCase(context)
@@ -102,6 +105,27 @@ private func quorumCase(_ context: SuiteContext) throws(EngineError) {
             let error = SuperblockQuorum.error(decision.verdict, row.1, deviceByteCount: byteCount)
             context.expect(error.severity == .fatal, "\(row.0): a refusal ends the start")
         }
+    }
+}
+
+private func cutOffFormatCase(_ context: SuiteContext) throws(EngineError) {
+    let layout = try DiskLayout.compute(deviceByteCount: 64 << 20)
+    func copy(bootCount: UInt64) -> SuperblockCopy {
+        var superblock = Superblock(uuidHigh: 1, uuidLow: 2, layout: layout)
+        superblock.bootCount = bootCount
+        return .valid(superblock, checksum: 7)
+    }
+    let (never, once) = (copy(bootCount: 0), copy(bootCount: 1))
+    let rows: [(copies: [SuperblockCopy], isCutOff: Bool)] = [
+        ([never, .zero, .zero, .zero], true), ([.zero, never, .zero, .zero], true),
+        // Nothing was written; it is whole; it was in use; something else has happened to it.
+        ([.zero, .zero, .zero, .zero], false), ([never, never, .zero, .zero], false),
+        ([once, .zero, .zero, .zero], false), ([never, .zero, .damaged, .zero], false),
+        ([.zero, .zero, never, .zero], false), ([never, .unreadable, .zero, .zero], false),
+        ([never, .foreign, .zero, .zero], false),
+    ]
+    for (index, row) in rows.enumerated() {
+        context.expect(SuperblockQuorum.isCutOffFormat(row.copies) == row.isCutOff, "row \(index) is told otherwise")
     }
 }
 

@@ -2,6 +2,7 @@
 // oldest recLSN first.
 
 import AsyncIO
+import DirectStorage
 import Fibers
 import Platform
 import Synchronization

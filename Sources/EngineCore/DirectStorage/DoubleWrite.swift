@@ -88,6 +88,9 @@ package enum DoubleWrite {
             let isWhole = checksum.defect(of: inPlace, expected: page) == nil
             // Of several copies of a page the newest wins, whatever their order: it is newer than what an older one left.
             if isWhole && PageHeader.pageLSN(inPlace) >= PageHeader.pageLSN(copy) { continue }
+            // What was read may lie in the device's cache only, if the last process was killed and the device kept its power. A
+            // page in place is not overwritten before its copy is durable.
+            if report.restored.isEmpty { try io.flush() }
             try io.write(from: copy, offset: offset, byteCount: pageSize, class: .writeback)
             if !report.restored.contains(page) { report.restored.append(page) }
         }

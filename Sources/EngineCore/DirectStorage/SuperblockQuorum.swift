@@ -85,6 +85,21 @@ package enum SuperblockQuorum {
         return decision
     }
 
+    /// True of what is left when the power goes while a device is formatted, at the very first superblock: one copy of it was
+    /// written, of a database that never was opened, and three never were. The last two have not been zeros since before the
+    /// first opening in any database that is one.
+    package static func isCutOffFormat(_ copies: [SuperblockCopy]) -> Bool {
+        var validCount = 0
+        for (index, copy) in copies.enumerated() {
+            switch copy {
+            case .zero: continue
+            case .valid(let superblock, _) where index < 2 && superblock.bootCount == 0: validCount += 1
+            default: return false
+            }
+        }
+        return validCount == 1
+    }
+
     private static func chooseCopy(_ copies: [SuperblockCopy]) -> Decision {
         // Distinct valid superblocks, newest first, with the number of copies of each.
         var groups: [Group] = []

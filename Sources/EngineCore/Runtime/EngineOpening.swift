@@ -149,13 +149,14 @@ extension Engine {
     ) throws(EngineError) -> SuperblockStore {
         let copies = try SuperblockStore.readCopies(io: io, platform: platform)
         // One block that is or was a superblock of ours, or could not be read, and nothing is formatted.
-        if options.formatsEmptyDevice && copies.allSatisfy({ $0 == .zero })
+        let isCutOff = SuperblockQuorum.isCutOffFormat(copies)
+        if options.formatsEmptyDevice && (isCutOff || copies.allSatisfy({ $0 == .zero }))
             || options.formatsForeignDevice && copies.allSatisfy({ $0 == .zero || $0 == .foreign })
         {
             platform.log("formatting the device")
             return try Formatter.format(
                 io: io, platform: platform, options: LayoutOptions(walByteCount: options.logByteCount),
-                overwrite: options.formatsForeignDevice)
+                overwrite: isCutOff || options.formatsForeignDevice)
         }
         return try SuperblockStore.open(io: io, platform: platform)
     }

@@ -1,8 +1,10 @@
 // What an engine without sessions still holds: nothing, or something has leaked.
 
+import ArenaAlloc
 import BTree
 import BufferPool
 import MVCC
+import MultiEngine
 import Platform
 
 extension Engine {
