@@ -12,8 +12,9 @@ SECONDS ?= 3600
 METAL_CASES := fibers:,platform:,asyncio:,epoch:,queue:,directstorage:,bufferpool:
 KERNEL := .build-metal/dbkernel-kernel
 RELEASE := .build/release/dbkernel-sim
-METAL := .build-metal/x86_64-unknown-none-elf/debug/dbkernel-kernel
-METAL_FLAGS := -c debug -debug-info-format none --triple x86_64-unknown-none-elf --toolset boot/toolset.json --scratch-path .build-metal
+SUITE := .build-metal/dbkernel-selftest
+METAL := .build-metal/x86_64-unknown-none-elf/release
+METAL_FLAGS := -c release -debug-info-format none --triple x86_64-unknown-none-elf --toolset boot/toolset.json --scratch-path .build-metal
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -48,7 +49,11 @@ test: deps-test deps-metal lint kernel ## everything: lint, unit and shared suit
 
 kernel: deps ## the Ring-0 image
 	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --product dbkernel-kernel
-	scripts/kernel-image $(METAL) $(KERNEL)
+	scripts/kernel-image $(METAL)/dbkernel-kernel $(KERNEL)
+
+kernel-suite: deps ## the Ring-0 image of the shared suite
+	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --product dbkernel-selftest
+	scripts/kernel-image $(METAL)/dbkernel-selftest $(SUITE)
 
 boot: deps-metal kernel ## boot it in QEMU: DISK=, SMP=, MEM=, NET=user|tap, APPEND= vary it
 	scripts/boot $(KERNEL)

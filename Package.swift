@@ -6,17 +6,21 @@ import PackageDescription
 
 /// Without these, no `package` function is inlined into another target, not even an `@inlinable` one: outside Embedded Swift
 /// only package-wide optimisation serialises their bodies, and that wants a resilient module. What it warns of concerns
-/// textual interfaces, which nobody makes; the debug build shows every other warning. Embedded Swift inlines everything
-/// anyhow and refuses these flags: set DBKERNEL_METAL=1 in the environment of builds for bare metal (SwiftPM takes a
-/// triple without an operating system for Linux, so a platform condition cannot tell).
+/// textual interfaces, which nobody makes; the debug build shows every other warning.
+let linuxOptimisation = [
+    "-Xfrontend", "-enable-library-evolution", "-Xfrontend", "-package-cmo", "-Xfrontend",
+    "-allow-non-resilient-access", "-suppress-warnings",
+]
+
+/// Embedded Swift carries every body to the modules above, which would each optimise and compile all that is below them
+/// again. So for bare metal a library is bodies alone, unoptimised and without machine code, and the executable's module
+/// optimises and compiles what it reaches, once. Set DBKERNEL_METAL=1 in the environment of builds for bare metal (SwiftPM
+/// takes a triple without an operating system for Linux, so a platform condition cannot tell).
 let isMetal = Context.environment["DBKERNEL_METAL"] != nil
-let inlining: SwiftSetting = .unsafeFlags(
-    isMetal
-        ? ["-cross-module-optimization"]
-        : [
-            "-Xfrontend", "-enable-library-evolution", "-Xfrontend", "-package-cmo", "-Xfrontend",
-            "-allow-non-resilient-access", "-suppress-warnings",
-        ], .when(configuration: .release))
+let metalBodies = [
+    "-Onone", "-assert-config", "Release", "-Xfrontend", "-emit-empty-object-file", "-no-emit-module-separately-wmo",
+]
+let metalImage = ["-Osize", "-assert-config", "Release", "-Xfrontend", "-mergeable-traps"]
 
 /// Warnings are errors in continuous integration, whose debug build shows them all.
 let strictness: [SwiftSetting] =
@@ -27,8 +31,13 @@ let common: [SwiftSetting] =
     [
         .swiftLanguageMode(.v6),
         .unsafeFlags(["-enforce-exclusivity=unchecked"]),
-        inlining,
+        .unsafeFlags(isMetal ? metalBodies : linuxOptimisation, .when(configuration: .release)),
     ] + strictness
+
+/// The Ring-0 images' own modules.
+let image: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .unsafeFlags(["-enforce-exclusivity=unchecked"] + metalImage),
+]
 
 /// An engine module in `Sources/EngineCore/<folder>`.
 func engine(_ name: String, in folder: String? = nil, _ dependencies: [String]) -> Target {
@@ -48,17 +57,20 @@ let metalTargets: [Target] = [
         swiftSettings: common),
     .executableTarget(
         name: "dbkernel-kernel",
-        dependencies: ["Boot", "MetalPlatform", "Platform", "EngineCore", "Runtime", "SharedSuite"],
-        swiftSettings: common),
+        dependencies: ["Boot", "MetalPlatform", "Platform", "EngineCore", "Runtime"],
+        swiftSettings: image),
+    .executableTarget(
+        name: "dbkernel-selftest", dependencies: ["Boot", "MetalPlatform", "Platform", "SharedSuite"],
+        swiftSettings: image),
 ]
 
 let package = Package(
     name: "dbkernel",
-    products: [
-        isMetal
-            ? .executable(name: "dbkernel-kernel", targets: ["dbkernel-kernel"])
-            : .executable(name: "dbkernel-sim", targets: ["dbkernel-sim"])
-    ],
+    products: isMetal
+        ? [
+            .executable(name: "dbkernel-kernel", targets: ["dbkernel-kernel"]),
+            .executable(name: "dbkernel-selftest", targets: ["dbkernel-selftest"]),
+        ] : [.executable(name: "dbkernel-sim", targets: ["dbkernel-sim"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
     ],

@@ -66,6 +66,11 @@ trap:
 
 interrupt:
     pushq %rax
+    // LocalAPIC.noticeVector.
+    cmpq $0x41, 8(%rsp)
+    jne 2f
+    movl $1, dbk_notice(%rip)
+2:
     // The spurious vector takes no acknowledgement (SDM volume 3, 11.9).
     cmpq $255, 8(%rsp)
     je 1f
@@ -78,6 +83,8 @@ interrupt:
     .data
     .balign 8
     // Address of the local APIC's registers, set before interrupts are.
-    .globl dbk_local_apic
+    .globl dbk_local_apic, dbk_notice
 dbk_local_apic: .quad 0
+    // Not zero once the interrupt came that is noted.
+dbk_notice: .long 0
     .section .note.GNU-stack, "", @progbits

@@ -19,6 +19,7 @@ struct MachineParts {
     var frames: UnsafeMutablePointer<Frames>
     var space: UnsafeMutablePointer<ReservedSpace>
     var serial: UnsafeMutablePointer<SerialPort>
+    var powerButton: PowerButton?
 }
 
 extension MetalPlatform {
@@ -62,11 +63,13 @@ extension MetalPlatform {
         dbk_out8(0x21, 0xff)
         dbk_out8(0xa1, 0xff)
         apic.enable()
+        let processors = order(hardware.processors, first: apic.id)
+        let wanted = min(processors.count, commandLine.byteCount("cores") ?? processors.count, Heap.maxCores)
+        // They want 10 ms between INIT and start-up, which is how long measuring the clock takes.
+        for core in 1..<max(1, wanted) { apic.sendInit(processors[core].apicID) }
         let clock = Clock(powerTimer: hardware.powerTimer, apic: apic)
         if !Entropy.isGood { say("warning: this processor has no RDRAND: random numbers are guessable") }
 
-        let processors = order(hardware.processors, first: apic.id)
-        let wanted = min(processors.count, commandLine.byteCount("cores") ?? processors.count, Heap.maxCores)
         let cores = UnsafeMutablePointer<CoreState>.allocate(capacity: wanted)
         for core in 0..<wanted { (cores + core).initialize(to: CoreState(apicID: processors[core].apicID)) }
         let space = UnsafeMutablePointer<ReservedSpace>.allocate(capacity: 1)
@@ -91,11 +94,13 @@ extension MetalPlatform {
         if distance.count < nodeCount {
             distance = (0..<nodeCount).map { from in (0..<nodeCount).map { from == $0 ? 10 : 20 } }
         }
+        let powerButton = PowerButton(hardware, apicID: apic.id, tables: tables, clock: clock) { say($0) }
         let platform = MetalPlatform(
             MachineParts(
                 topology: Topology(nodeOfCore: nodes, distance: distance), disk: disk, network: network,
                 commandLine: commandLine,
-                clock: clock, apic: apic, cores: cores, work: work, frames: frames, space: space, serial: serial))
+                clock: clock, apic: apic, cores: cores, work: work, frames: frames, space: space, serial: serial,
+                powerButton: powerButton))
         say(
             "\(count) \(count == 1 ? "core" : "cores"), \(platform.memory.free >> 20) of \(platform.memory.total >> 20) "
                 + "MiB of memory free, \(clock.ticksPerSecond / 1_000_000) MHz")

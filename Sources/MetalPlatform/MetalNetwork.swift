@@ -46,7 +46,6 @@ final class MetalNetwork {
         guard let base = frames.pointee.allocateRun((byteCount + pageSize - 1) / pageSize) else {
             throw EngineError(.outOfMemory, "out of memory for the network's buffers", severity: .fatal)
         }
-        clear(base, byteCount: byteCount)
         stack = NetworkStack(
             configuration, memory: UnsafeMutableRawPointer(bitPattern: base).unsafelyUnwrapped, now: clock.now)
         service = StreamService(stack: stack, owner: Self.owner)

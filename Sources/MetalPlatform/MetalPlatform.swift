@@ -22,6 +22,8 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     private let frames: UnsafeMutablePointer<Frames>
     private let space: UnsafeMutablePointer<ReservedSpace>
     private let serial: UnsafeMutablePointer<SerialPort>
+    private let powerButton: PowerButton?
+    private let stopRequest = StopRequest()
 
     init(_ parts: MachineParts) {
         topology = parts.topology
@@ -36,6 +38,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
         frames = parts.frames
         space = parts.space
         serial = parts.serial
+        powerButton = parts.powerButton
     }
 
     // MARK: Cores
@@ -67,6 +70,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     }
 
     private func driveNetwork() {
+        if let powerButton, powerButton.take() { requestStop() }
         network.drive(wake: { wake($0) }, log: { log($0) })
     }
 
@@ -87,7 +91,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     }
 
     private func halt(_ core: CoreIndex, until deadline: Nanoseconds, unless hasWork: Bool) {
-        if hasWork { return }
+        if hasWork || stopRequest.isDue(core) { return }
         if cores[core].sleep.load(ordering: .acquiring) != Sleep.asleep { return }
         space.pointee.turn(core)
         var deadline = deadline
@@ -129,7 +133,12 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     package func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int {
         space.pointee.turn(core)
         if core == MetalNetwork.owner { driveNetwork() }
-        let count = network.stack.takeCompletions(core, into: events)
+        var count = 0
+        if stopRequest.isDue(core), let event = stopRequest.take(core) {
+            events[0] = event
+            count = 1
+        }
+        count += network.stack.takeCompletions(core, into: UnsafeMutableBufferPointer(rebasing: events[count...]))
         if count == events.count { return count }
         return count
             + disk.poll(core, into: UnsafeMutableBufferPointer(rebasing: events[count...]), now: clock.now)
@@ -227,6 +236,16 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     }
 
     // MARK: The rest
+
+    package func queueStopRequest(_ core: CoreIndex, tag: Tag) -> Bool {
+        stopRequest.queue(core, tag: tag)
+        return true
+    }
+
+    /// Asks the engine to stop, as the power button does. On any core.
+    package func requestStop() {
+        if let core = stopRequest.ask() { wake(core) }
+    }
 
     package func consoleWrite(_ bytes: UnsafeRawBufferPointer) { serial.pointee.write(bytes) }
     package func entropy(_ bytes: UnsafeMutableRawBufferPointer) { Entropy.fill(bytes) }

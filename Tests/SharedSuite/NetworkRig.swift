@@ -28,7 +28,8 @@ final class NetworkHost {
     init(_ configuration: NetworkConfiguration, now: Nanoseconds = .seconds(1)) {
         let byteCount = NetworkStack.byteCount(configuration)
         memory = .allocate(byteCount: byteCount, alignment: 4096)
-        memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+        // Nothing in the stack may count on zeros.
+        memory.initializeMemory(as: UInt8.self, repeating: 0xa5, count: byteCount)
         stack = NetworkStack(configuration, memory: memory, now: now)
     }
 

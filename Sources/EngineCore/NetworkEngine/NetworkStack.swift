@@ -4,7 +4,7 @@
 // HOW TO DRIVE IT (one stack per device; every call below by one core, the owner):
 //
 //     let size = NetworkStack.byteCount(configuration)
-//     let stack = NetworkStack(configuration, memory: <size zeroed bytes, 4 KiB-aligned, DMA-able>, now: now)
+//     let stack = NetworkStack(configuration, memory: <size bytes, 4 KiB-aligned, DMA-able>, now: now)
 //     // whenever the device, a timer or a request has something for it:
 //     stack.receive(frame, byteCount, checksumIsGood: …, now: now)      // per received frame; parsed in place, nothing is kept
 //     stack.poll(now: now)                                              // once per batch: timers, acknowledgements, sends
@@ -89,7 +89,7 @@ package final class NetworkStack {
         return carver.byteCount
     }
 
-    /// `memory`: `byteCount(configuration)` bytes, zeroed, aligned to 4 KiB, that outlive the stack.
+    /// `memory`: `byteCount(configuration)` bytes with whatever in them, aligned to 4 KiB, that outlive the stack.
     package init(_ configuration: NetworkConfiguration, memory: UnsafeMutableRawPointer, now: Nanoseconds) {
         precondition(configuration.connectionLimit > 0 && configuration.connectionLimit <= 32768)
         precondition(configuration.byteCountOfPacket >= 576 && configuration.byteCountOfPacket <= 9000)

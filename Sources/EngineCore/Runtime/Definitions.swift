@@ -1,5 +1,6 @@
 // Definition statements: the SQL module carries them out; the session supplies trees, index builds and notices.
 
+import ArenaAlloc
 import BTree
 import MVCC
 import MultiEngine
@@ -68,7 +69,9 @@ extension Session: DefinitionServices {
         guard let position = store.position(ofIndex: index.oid) else {
             throw EngineError(.internalError, "an index is not among its table's")
         }
-        try store.buildIndex(position, transaction)
+        // A share of what queries have, so that a machine with little memory sorts in more and shorter runs.
+        let memory = max(1 << 20, min(TableStore.indexBuildByteLimit, engine.queryMemory.limit / 4))
+        try store.buildIndex(position, transaction, memory: memory)
     }
 
     package func run(_ query: PlannedQuery) throws(EngineError) -> Int {

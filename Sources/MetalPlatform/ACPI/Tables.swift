@@ -1,5 +1,5 @@
 // The ACPI tables that matter here (ACPI 6.5, chapter 5): cores from MADT, their nodes from SRAT, distances from SLIT,
-// configuration space from MCFG, timer and power-off from FADT. Checksums are verified; a bad table is as good as none.
+// configuration space from MCFG, timer, power button and power-off from FADT. Checksums are verified; a bad table is as good as none.
 
 import CMetal
 import Platform
@@ -7,6 +7,35 @@ import Platform
 struct ProcessorEntry: BitwiseCopyable {
     var apicID: UInt32
     var node: Int
+}
+
+/// An I/O APIC: its registers and the first of the lines that it takes.
+struct InterruptController: BitwiseCopyable {
+    var base: UInt
+    var firstLine: UInt32
+}
+
+/// A legacy interrupt that arrives by another line, or in another manner, than ISA's.
+struct InterruptOverride: BitwiseCopyable {
+    var source: UInt8
+    var line: UInt32
+    /// Polarity in bits 0 and 1, trigger in bits 2 and 3; 0 is the bus's own way.
+    var flags: UInt16
+}
+
+/// The fixed power-management registers, as ports; 0 for what there is not.
+struct PowerHardware: BitwiseCopyable {
+    /// Status, and enable bits behind it, of both register groups.
+    var eventPorts: [2 of UInt16] = [0, 0]
+    var eventByteCount: UInt16 = 0
+    var controlPort: UInt16 = 0
+    /// The system control interrupt, a legacy number.
+    var interrupt: UInt16 = 0
+    /// Where firmware is asked to hand over, and by what value.
+    var commandPort: UInt16 = 0
+    var enableValue: UInt8 = 0
+    /// False where the button is a device described in the tables' code.
+    var hasButton = false
 }
 
 /// What the tables say.
@@ -18,6 +47,9 @@ struct Hardware {
     var firstBus = 0
     var lastBus = 0
     var powerTimer: UInt16 = 0
+    var power = PowerHardware()
+    var interruptControllers: [InterruptController] = []
+    var overrides: [InterruptOverride] = []
     /// Rows and columns by node; empty without SLIT.
     var distance: [[Int]] = []
 }
@@ -101,6 +133,16 @@ struct ACPITables {
             case 0 where byteCount >= 8 && table.little(at + 4, as: UInt32.self) & 1 != 0:
                 hardware.processors.append(
                     ProcessorEntry(apicID: UInt32(table.load(fromByteOffset: at + 3, as: UInt8.self)), node: 0))
+            case 1 where byteCount >= 12:
+                hardware.interruptControllers.append(
+                    InterruptController(
+                        base: UInt(table.little(at + 4, as: UInt32.self)),
+                        firstLine: table.little(at + 8, as: UInt32.self)))
+            case 2 where byteCount >= 10:
+                hardware.overrides.append(
+                    InterruptOverride(
+                        source: table.load(fromByteOffset: at + 3, as: UInt8.self),
+                        line: table.little(at + 4, as: UInt32.self), flags: table.little(at + 8, as: UInt16.self)))
             case 5 where byteCount >= 12: hardware.localAPIC = table.little(at + 4, as: UInt.self)
             default: break
             }
@@ -147,6 +189,12 @@ struct ACPITables {
     private func readFixed(_ table: UnsafeRawPointer, _ count: Int, _ hardware: inout Hardware) {
         if count < 116 { return }
         hardware.powerTimer = UInt16(truncatingIfNeeded: table.little(76, as: UInt32.self))
+        func port(_ offset: Int) -> UInt16 { UInt16(truncatingIfNeeded: table.little(offset, as: UInt32.self)) }
+        hardware.power = PowerHardware(
+            eventPorts: [port(56), port(60)], eventByteCount: UInt16(table.load(fromByteOffset: 88, as: UInt8.self)),
+            controlPort: port(64), interrupt: table.little(46, as: UInt16.self), commandPort: port(48),
+            enableValue: table.load(fromByteOffset: 52, as: UInt8.self),
+            hasButton: table.little(112, as: UInt32.self) & 1 << 4 == 0)
         machine.powerPortB = UInt16(truncatingIfNeeded: table.little(68, as: UInt32.self))
         if count >= 129 && table.little(112, as: UInt32.self) & 1 << 10 != 0
             && table.load(fromByteOffset: 116, as: UInt8.self) == 1

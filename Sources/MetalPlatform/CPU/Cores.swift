@@ -41,7 +41,8 @@ struct StartingCore {
 
 nonisolated(unsafe) var startingCore = StartingCore()
 
-@c(dbk_core_main) func coreMain() {
+/// Where another processor comes from boot.S.
+package func coreMain() {
     let start = startingCore
     dbk_core_number_set(start.number)
     guard let descriptors = start.descriptors, let vectors = start.vectors, let apic = start.apic,
@@ -73,7 +74,7 @@ enum ProcessorStart {
     private static let trampoline: UInt = 0x8000
     private static let stackByteCount = 256 << 10
 
-    /// Starts `cores[1...]`; how many cores run then, counting the first. One that does not come up ends it.
+    /// Starts `cores[1...]`, which had their INIT 10 ms ago; how many cores run then, counting the first. One that does not come up ends it.
     static func run(
         _ cores: UnsafeMutablePointer<CoreState>, count: Int, vectors: InterruptTable, apic: LocalAPIC, work: CoreWork,
         clock: Clock, frames: UnsafeMutablePointer<Frames>, tables: UnsafeMutablePointer<PageTables>
@@ -85,8 +86,6 @@ enum ProcessorStart {
         let parameters = UnsafeMutablePointer<UInt64>(
             bitPattern: trampoline + dbk_symbol_trampoline_parameters() - code
         ).unsafelyUnwrapped
-        for core in 1..<count { apic.sendInit(cores[core].apicID) }
-        wait(clock, .milliseconds(10)) { false }
         for core in 1..<count {
             // A guard page under the stack would split a large page; the stack is a reserved range instead, touched whole.
             guard let stack = machine.space.unsafelyUnwrapped.pointee.reserve(byteCount: stackByteCount + pageSize),

@@ -22,6 +22,8 @@ struct LocalAPIC {
 
     /// What ends a halt: a device's message, another core, the timer. All do the same, which is nothing.
     static let wakeVector: UInt32 = 0x40
+    /// The same, but noted: for what is not looked at in every turn.
+    static let noticeVector: UInt32 = 0x41
 
     /// The registers must be mapped.
     init(base: UInt) { self.base = base }

@@ -41,37 +41,23 @@ func machineExit(status: Int32) -> Never {
 
 // MARK: What Swift's runtime calls
 
-@c(posix_memalign) func posixAllocateAligned(
-    _ result: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ byteCount: Int
-) -> CInt {
+/// Memory for Swift's runtime and for C; nil if there is none.
+package func allocateObject(_ byteCount: Int, alignment: Int) -> UnsafeMutableRawPointer? {
     guard let heap = machine.heap, let frames = machine.frames,
         let address = heap.pointee.allocate(byteCount, alignment: alignment, frames)
-    else { return 12 }
-    result.pointee = UnsafeMutableRawPointer(bitPattern: address)
-    return 0
-}
-
-@c(dbk_malloc) func cAllocate(_ byteCount: Int) -> UnsafeMutableRawPointer? {
-    guard let heap = machine.heap, let frames = machine.frames,
-        let address = heap.pointee.allocate(byteCount, alignment: 16, frames)
     else { return nil }
     return UnsafeMutableRawPointer(bitPattern: address)
 }
 
-@c(dbk_free) func cFree(_ object: UnsafeMutableRawPointer?) {
-    guard let object, let heap = machine.heap, let frames = machine.frames else { return }
+package func freeObject(_ object: UnsafeMutableRawPointer) {
+    guard let heap = machine.heap, let frames = machine.frames else { return }
     heap.pointee.free(UInt(bitPattern: object), frames)
 }
 
-@c(putchar) func cPutCharacter(_ character: CInt) -> CInt {
-    if let serial = machine.serial {
-        let byte = UInt8(truncatingIfNeeded: character)
-        if byte == 0x0a { serial.pointee.put(0x0d) }
-        serial.pointee.put(byte)
-    }
-    return character
+package func putCharacter(_ character: UInt8) {
+    guard let serial = machine.serial else { return }
+    if character == 0x0a { serial.pointee.put(0x0d) }
+    serial.pointee.put(character)
 }
 
-@c(arc4random_buf) func cRandom(_ bytes: UnsafeMutableRawPointer, _ byteCount: Int) {
-    Entropy.fill(UnsafeMutableRawBufferPointer(start: bytes, count: byteCount))
-}
+package func fillWithEntropy(_ bytes: UnsafeMutableRawBufferPointer) { Entropy.fill(bytes) }

@@ -11,7 +11,8 @@ struct TrapFrame: BitwiseCopyable {
     var rip, cs, rflags, rsp, ss: UInt64
 }
 
-@c(dbk_trap) func trap(_ pushed: UnsafeMutableRawPointer) {
+/// Called by traps.S.
+package func trap(_ pushed: UnsafeMutableRawPointer) {
     let frame = pushed.assumingMemoryBound(to: TrapFrame.self)
     let depth = dbk_trap_depth_add(1)
     if frame.pointee.vector == 14 && depth == 1 {

@@ -1,0 +1,1 @@
+../dbkernel-kernel/Entries.swift

@@ -1,0 +1,8 @@
+// The Ring-0 image of the shared suite, an image of its own because it is half as large again as the database. Which cases run
+// is said by `selftest=` on the command line; all without it.
+
+import MetalPlatform
+import Platform
+
+let platform = MetalPlatform.start()
+platform.exit(status: SelfTest.run(platform, names: platform.commandLine.value("selftest") ?? []))
