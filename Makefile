@@ -37,14 +37,14 @@ build: deps ## release build of dbkernel-sim
 run: build ## serve on $(LISTEN) with the disk file $(DISK)
 	$(RELEASE) serve --disk $(DISK) --disk-size $(DISK_SIZE) --listen $(LISTEN) --memory $(MEMORY)
 
-test: deps-test deps-metal lint kernel ## everything: lint, unit and shared suites on Linux and in Ring 0, system tests
+test: deps-test deps-metal lint kernel kernel-suite ## everything: lint, unit and shared suites on Linux and in Ring 0, system tests
 	swift build --build-tests
 	swift test --skip-build --no-parallel
 	swift build -c release --product dbkernel-sim
 	$(RELEASE) selftest
-	SMP=1 scripts/metal-selftest $(KERNEL) $(METAL_CASES)
-	SMP=4 scripts/metal-selftest $(KERNEL) $(METAL_CASES)
-	SMP=2 BUS=virtio scripts/metal-selftest $(KERNEL) platform:,asyncio:
+	SMP=1 scripts/metal-selftest $(SUITE) $(METAL_CASES)
+	SMP=4 scripts/metal-selftest $(SUITE) $(METAL_CASES)
+	SMP=2 BUS=virtio scripts/metal-selftest $(SUITE) platform:,asyncio:
 	scripts/system-tests $(RELEASE)
 
 kernel: deps ## the Ring-0 image
@@ -57,6 +57,9 @@ kernel-suite: deps ## the Ring-0 image of the shared suite
 
 boot: deps-metal kernel ## boot it in QEMU: DISK=, SMP=, MEM=, NET=user|tap, APPEND= vary it
 	scripts/boot $(KERNEL)
+
+metal-suite: deps-metal kernel-suite ## the whole shared suite in Ring 0: one core and four, NVMe and virtio
+	for bus in nvme virtio; do for cores in 1 4; do SMP=$$cores BUS=$$bus SECONDS_LIMIT=7200 scripts/metal-selftest $(SUITE) || exit 1; done; done
 
 kernel-check: deps ## compile the whole engine as Embedded Swift for Ring 0
 	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --target EngineCore
@@ -76,4 +79,4 @@ lint: ## swift format, strict
 clean: ## remove build products
 	rm -rf .build .build-metal
 
-.PHONY: help deps deps-metal deps-test deps-bench kernel boot build run test kernel-check simulate bench bench-network lint clean
+.PHONY: help deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate bench bench-network lint clean

@@ -34,6 +34,9 @@ extension MetalPlatform {
             machineExit(status: 72)
         }
         say("DBKernel")
+        // Page tables, stacks and the devices' queues and buffers take less.
+        let free = frames.pointee.freeFrameCount * pageSize
+        if free < 16 << 20 { stop("too little memory: \(free >> 20) MiB are free, at least 16 must be", status: 72) }
         guard let vectors = InterruptTable(frames: frames), let descriptors = CoreDescriptors(frames: frames) else {
             stop("too little memory", status: 72)
         }

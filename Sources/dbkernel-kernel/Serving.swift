@@ -10,6 +10,12 @@ enum Serving {
     static func run(_ platform: MetalPlatform) -> Int32 {
         var options = ServeOptions()
         options.engine.memoryByteCount = memory(platform)
+        if options.engine.memoryByteCount < EngineOptions.minimumMemory {
+            platform.log(
+                "error: too little memory: the engine needs \(EngineOptions.minimumMemory >> 20) MiB and would have "
+                    + "\(options.engine.memoryByteCount >> 20)")
+            return 72
+        }
         options.trustsNetwork = platform.commandLine.isSet("auth", to: "trust")
         options.engine.formatsForeignDevice = platform.commandLine.isSet("format", to: "yes")
         options.address = "0.0.0.0:5432"

@@ -6,6 +6,7 @@ DBKERNEL_KERNEL names the image. A machine that ends before its time, or without
 import os
 import pathlib
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import threading
 import psycopg
 import pytest
 
-from conftest import EXECUTABLE, POSTGRES_BIN
+from conftest import EXECUTABLE, POSTGRES_BIN, Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KERNEL = os.environ.get("DBKERNEL_KERNEL", str(ROOT / ".build-metal/dbkernel-kernel"))
@@ -32,6 +33,7 @@ class Machine:
 
     def __init__(self, folder: pathlib.Path, **environment: str):
         self.disk = folder / "metal.disk"
+        self.monitor = folder / "monitor"
         self.environment = environment
         self.lines: list[str] = []
         self.process = None
@@ -41,6 +43,7 @@ class Machine:
         self.port = free_port()
         variables = dict(
             os.environ, DISK=str(self.disk), DISK_SIZE="1G", SERIAL="stdio", PORT=str(self.port), APPEND=append,
+            MONITOR=str(self.monitor),
             **(self.environment | environment))
         self.lines = []
         self.process = subprocess.Popen(
@@ -69,6 +72,15 @@ class Machine:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def press_power_button(self):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.monitor))
+            connection.sendall(b"system_powerdown\n")
+            # QEMU reads what was sent before it sees the end.
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
+
     def wait(self, seconds: float = READY_SECONDS) -> int:
         return self.process.wait(timeout=seconds)
 
@@ -80,6 +92,13 @@ class Machine:
             [f"{POSTGRES_BIN}/psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *arguments], env=environment,
             capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr + "\n".join(self.lines[-40:])
+        return done.stdout
+
+    def pgbench(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [f"{POSTGRES_BIN}/pgbench", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", *arguments,
+             "postgres"], capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr + "\n".join(self.lines[-40:])
         return done.stdout
 
     def connect(self, **options) -> psycopg.Connection:
@@ -133,15 +152,85 @@ def test_several_clients_commit_and_nothing_acknowledged_is_lost_when_the_power_
         assert acknowledged[client] <= count <= acknowledged[client] + 1
 
 
-def test_linux_and_the_machine_open_one_disk_in_turns(machine):
-    machine.start()
-    machine.psql("-c", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 500) g")
-    machine.kill()
-    check = [EXECUTABLE, "check", "--disk", str(machine.disk)]
-    done = subprocess.run(check, capture_output=True, text=True, timeout=300)
+def assert_clean(disk: pathlib.Path):
+    done = subprocess.run(
+        [EXECUTABLE, "check", "--disk", str(disk)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_linux_and_the_machine_open_one_disk_in_turns(machine, make_server):
+    server = make_server()
+    server.disk = machine.disk
+    server.start()
+    with server.connect(autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY, word text)")
+        connection.execute("INSERT INTO t SELECT g, 'linux ' || g FROM generate_series(1, 500) g")
+    server.kill()
+    assert_clean(machine.disk)
     machine.start()
+    assert machine.psql("-c", "SELECT count(*), max(word) FROM t") == "500|linux 99\n"
+    machine.psql("-c", "INSERT INTO t SELECT g, 'metal ' || g FROM generate_series(501, 1000) g",
+                 "-c", "UPDATE t SET word = word || '!' WHERE id % 2 = 0")
+    machine.kill()
+    assert_clean(machine.disk)
+    server.start()
+    with server.connect(autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT count(*), count(*) FILTER (WHERE word LIKE 'metal%'), count(*) FILTER (WHERE word LIKE '%!') FROM t"
+        ).fetchone()
+        assert row == (1000, 500, 500)
+    server.kill()
+    assert_clean(machine.disk)
+    machine.start()
+    assert machine.psql("-c", "SELECT count(*), sum(id) FROM t") == "1000|500500\n"
+
+
+@pytest.mark.parametrize("cores", ["1", "2"])
+def test_pgbench_runs_in_64_mebibytes(machine, cores):
+    machine.start(SMP=cores, MEM="64M")
+    machine.pgbench("-i", "-s", "1", "-q")
+    done = machine.pgbench("-n", "-c", "8", "-T", "10")
+    assert "number of failed transactions: 0 " in done
+    assert int(re.search(r"transactions actually processed: (\d+)", done)[1]) > 0
+    assert machine.psql(
+        "-c", "SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(delta) FROM pgbench_history), "
+        "(SELECT sum(bbalance) FROM pgbench_branches) = (SELECT sum(tbalance) FROM pgbench_tellers)") == "t|t\n"
+    done = machine.pgbench("-n", "-S", "-c", "8", "-T", "10")
+    assert "number of failed transactions: 0 " in done
+    machine.kill()
+    assert_clean(machine.disk)
+
+
+def test_the_command_line_gives_the_machine_its_address(machine):
+    machine.start(append="auth=trust ip=10.0.2.77/24,10.0.2.2", GUEST="10.0.2.77")
+    assert machine.psql("-c", "SELECT 1") == "1\n"
+    assert "network: 10.0.2.77/24" in machine.lines
+
+
+def test_an_address_that_is_none_is_refused(machine):
+    machine.start(waits_for="invalid network address", append="auth=trust ip=10.0.2.777/24")
+    assert machine.wait() == 2 * 74 + 1
+
+
+@pytest.mark.parametrize("memory", ["40M", "16M", "8M"])
+def test_too_little_memory_is_said_and_traps_nothing(machine, memory):
+    machine.start(waits_for="error: too little memory", MEM=memory)
+    assert machine.wait() == 2 * 72 + 1
+    assert not any("panic" in line for line in machine.lines), "\n".join(machine.lines)
+
+
+@pytest.mark.parametrize("cores", ["1", "4"])
+def test_the_power_button_stops_the_database_and_switches_off(machine, cores):
+    machine.start(SMP=cores)
+    machine.psql("-c", "CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 500) g")
+    with machine.connect(autocommit=True) as idle:
+        idle.execute("SELECT 1")
+        machine.press_power_button()
+        assert machine.wait(20) == 0
+    assert "stopping" in machine.lines
+    machine.start(SMP=cores)
     assert machine.psql("-c", "SELECT count(*) FROM t") == "500\n"
+    assert not any(line.startswith("recovery: ") for line in machine.lines), "a clean stop leaves nothing to recover"
 
 
 def test_a_network_without_passwords_is_refused_unless_it_is_trusted(machine):
