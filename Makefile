@@ -11,6 +11,8 @@ SECONDS ?= 3600
 # What `make test` runs in Ring 0, where QEMU emulates every instruction: the modules that rest on the platform.
 METAL_CASES := fibers:,platform:,asyncio:,epoch:,queue:,directstorage:,bufferpool:
 KERNEL := .build-metal/dbkernel-kernel
+ISO ?= dbkernel.iso
+APPEND ?= auth=trust
 RELEASE := .build/release/dbkernel-sim
 SUITE := .build-metal/dbkernel-selftest
 METAL := .build-metal/x86_64-unknown-none-elf/release
@@ -61,6 +63,10 @@ boot: deps-metal kernel ## boot it in QEMU: DISK=, SMP=, MEM=, NET=user|tap, APP
 metal-suite: deps-metal kernel-suite ## the whole shared suite in Ring 0: one core and four, NVMe and virtio
 	for bus in nvme virtio; do for cores in 1 4; do SMP=$$cores BUS=$$bus SECONDS_LIMIT=7200 scripts/metal-selftest $(SUITE) || exit 1; done; done
 
+iso: deps deps-metal kernel ## an image for optical drives and USB sticks that boots from BIOS and UEFI: APPEND= is its command line
+	@scripts/install iso
+	scripts/iso $(KERNEL) $(ISO) "$(APPEND)"
+
 kernel-check: deps ## compile the whole engine as Embedded Swift for Ring 0
 	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --target EngineCore
 
@@ -79,4 +85,4 @@ lint: ## swift format, strict
 clean: ## remove build products
 	rm -rf .build .build-metal
 
-.PHONY: help deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate bench bench-network lint clean
+.PHONY: help iso deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate bench bench-network lint clean

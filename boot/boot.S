@@ -1,6 +1,9 @@
 // From the loader to Swift's main: PVH hands over a 32-bit flat machine without paging (Xen's docs/misc/pvh.pandoc:
 // ebx = start info, CS, DS, ES, SS flat, interrupts off). This makes it a 64-bit one with the first GiB mapped at its own
 // addresses and calls main. Everything else is done in Swift.
+//
+// GRUB, which boots the ISO image from BIOS and UEFI, does not know PVH. It finds a Multiboot2 header (Multiboot2
+// Specification 2.0, 3.1 and 3.3) and enters a machine in the same state, with another description of it in ebx.
 
     .section .note.Xen, "a", @note
     .balign 4
@@ -8,8 +11,25 @@
     .asciz "Xen"
     .long dbk_pvh_entry
 
+    .section .multiboot, "a", @progbits
+    .balign 8
+multiboot_header:
+    .long 0xe85250d6, 0, multiboot_header_end - multiboot_header
+    .long -(0xe85250d6 + (multiboot_header_end - multiboot_header))
+    .word 3, 0              // entry address
+    .long 12, dbk_multiboot_entry
+    .balign 8
+    .word 6, 0              // modules on page boundaries
+    .long 8
+    .word 0, 0
+    .long 8
+multiboot_header_end:
+
     .section .boot, "ax", @progbits
     .code32
+    .globl dbk_multiboot_entry
+dbk_multiboot_entry:
+    movl $1, dbk_is_multiboot
     .globl dbk_pvh_entry
 dbk_pvh_entry:
     cld
@@ -149,9 +169,13 @@ dbk_trampoline_parameters:
 dbk_trampoline_end:
 
     .section .data
-    .globl dbk_start_info, dbk_boot_tsc
+    .globl dbk_start_info, dbk_is_multiboot, dbk_root_pointer, dbk_boot_tsc
     .balign 8
 dbk_start_info: .quad 0
+    // 1 if the start info is Multiboot2's.
+dbk_is_multiboot: .quad 0
+    // Room for a copy of the RSDP, which Multiboot2 hands over by value.
+dbk_root_pointer: .skip 64
 dbk_boot_tsc: .quad 0
 
     .section .bss

@@ -20,6 +20,7 @@ struct MachineParts {
     var space: UnsafeMutablePointer<ReservedSpace>
     var serial: UnsafeMutablePointer<SerialPort>
     var powerButton: PowerButton?
+    var console: ConsoleInput
 }
 
 extension MetalPlatform {
@@ -97,13 +98,15 @@ extension MetalPlatform {
         if distance.count < nodeCount {
             distance = (0..<nodeCount).map { from in (0..<nodeCount).map { from == $0 ? 10 : 20 } }
         }
-        let powerButton = PowerButton(hardware, apicID: apic.id, tables: tables, clock: clock) { say($0) }
+        let lines = InterruptLines(hardware, tables: tables)
+        let powerButton = PowerButton(hardware, lines, apicID: apic.id, clock: clock) { say($0) }
+        let console = ConsoleInput(serial, lines, apicID: apic.id) { say($0) }
         let platform = MetalPlatform(
             MachineParts(
                 topology: Topology(nodeOfCore: nodes, distance: distance), disk: disk, network: network,
                 commandLine: commandLine,
                 clock: clock, apic: apic, cores: cores, work: work, frames: frames, space: space, serial: serial,
-                powerButton: powerButton))
+                powerButton: powerButton, console: console))
         say(
             "\(count) \(count == 1 ? "core" : "cores"), \(platform.memory.free >> 20) of \(platform.memory.total >> 20) "
                 + "MiB of memory free, \(clock.ticksPerSecond / 1_000_000) MHz")

@@ -88,6 +88,26 @@ final class MetalNetwork {
         return min(own, clock.now + .milliseconds(1))
     }
 
+    /// For the shell.
+    func describe() -> [String] {
+        let counts = stack.statistics
+        var lines = [
+            stack.isConfigured
+                ? "address \(stack.address.text)/\(stack.prefixLength), gateway \(stack.gateway.text)"
+                : "no address yet",
+            "frames \(counts.receivedFrames) in, \(counts.sentFrames) out, \(counts.droppedFrames) dropped",
+            "TCP \(counts.bytesIn) bytes in, \(counts.bytesOut) out; \(counts.retransmittedSegments) segments sent again, "
+                + "\(counts.timeouts) timeouts, \(counts.resetsIn) resets in, \(counts.resetsOut) out",
+            "buffers \(stack.bufferByteCountInUse >> 10) of \(stack.bufferByteCount >> 10) KiB in use",
+        ]
+        for connection in stack.connectionInfo().prefix(32) {
+            lines.append(
+                "\(connection.local.text) - \(connection.remote.text) \(connection.state), round trip "
+                    + "\(connection.roundTrip / 1000) us, \(connection.unsent) unsent, \(connection.unread) unread")
+        }
+        return lines
+    }
+
     func arm() { device?.arm(stack) }
     func disarm() { device?.disarm() }
 }

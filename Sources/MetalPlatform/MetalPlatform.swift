@@ -23,6 +23,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     private let space: UnsafeMutablePointer<ReservedSpace>
     private let serial: UnsafeMutablePointer<SerialPort>
     private let powerButton: PowerButton?
+    private let console: ConsoleInput
     private let stopRequest = StopRequest()
 
     init(_ parts: MachineParts) {
@@ -39,6 +40,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
         space = parts.space
         serial = parts.serial
         powerButton = parts.powerButton
+        console = parts.console
     }
 
     // MARK: Cores
@@ -70,8 +72,16 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     }
 
     private func driveNetwork() {
-        if let powerButton, powerButton.take() { requestStop() }
+        if dbk_notice_get() != 0 { hearNotice() }
+        console.look(clock.now)
         network.drive(wake: { wake($0) }, log: { log($0) })
+    }
+
+    /// The power button or the serial line: what comes seldom and is not looked at in every turn.
+    @inline(never) private func hearNotice() {
+        dbk_notice_clear()
+        if let powerButton, powerButton.ask() { requestStop() }
+        console.take()
     }
 
     /// Interrupts that came for what was polled meanwhile are let in first; after that, whatever ends the wait leaves one
@@ -83,7 +93,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
             driveNetwork()
             network.arm()
             defer { network.disarm() }
-            if network.hasWork { return }
+            if network.hasWork || console.isDue { return }
             deadline = min(deadline, network.deadline)
             return halt(core, until: deadline, unless: disk.hasCompletions(core))
         }
@@ -132,11 +142,17 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
 
     package func poll(_ core: CoreIndex, into events: UnsafeMutableBufferPointer<CompletionEvent>) -> Int {
         space.pointee.turn(core)
-        if core == MetalNetwork.owner { driveNetwork() }
         var count = 0
+        if core == MetalNetwork.owner {
+            driveNetwork()
+            if let event = console.completion() {
+                events[0] = event
+                count = 1
+            }
+        }
         if stopRequest.isDue(core), let event = stopRequest.take(core) {
-            events[0] = event
-            count = 1
+            events[count] = event
+            count += 1
         }
         count += network.stack.takeCompletions(core, into: UnsafeMutableBufferPointer(rebasing: events[count...]))
         if count == events.count { return count }
@@ -248,6 +264,21 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     }
 
     package func consoleWrite(_ bytes: UnsafeRawBufferPointer) { serial.pointee.write(bytes) }
+    package var hasConsoleInput: Bool { console.isPresent }
+    package func queueConsoleInput(_ core: CoreIndex, tag: Tag) -> Bool {
+        precondition(core == MetalNetwork.owner, "the console is the first core's")
+        console.queue(tag)
+        return true
+    }
+    package func readConsole(_ bytes: UnsafeMutableRawBufferPointer) -> Int { console.read(bytes) }
+    package var canReboot: Bool { true }
+    package func describe(_ part: MachinePart) -> [String] {
+        switch part {
+        case .disk: [disk.summary] + disk.health()
+        case .network: network.describe()
+        case .memory: ["memory: \(memory.free >> 20) of \(memory.total >> 20) MiB free"]
+        }
+    }
     package func entropy(_ bytes: UnsafeMutableRawBufferPointer) { Entropy.fill(bytes) }
     package func exit(status: Int32) -> Never { machineExit(status: status) }
     /// Free and all memory, in bytes.

@@ -20,10 +20,10 @@ enum Serving {
         options.engine.formatsForeignDevice = platform.commandLine.isSet("format", to: "yes")
         options.address = "0.0.0.0:5432"
         do throws(EngineError) {
-            try EngineCore(platform: platform, options: options).serve { address in
+            let restarts = try EngineCore(platform: platform, options: options).serve { address in
                 platform.log("ready: \(address) after \(platform.now().rawValue / 1_000_000) ms")
             }
-            return 0
+            return restarts ? rebootStatus : 0
         } catch {
             platform.log("error: \(error)")
             if !options.engine.formatsForeignDevice {

@@ -47,7 +47,7 @@ class Machine:
             **(self.environment | environment))
         self.lines = []
         self.process = subprocess.Popen(
-            [str(ROOT / "scripts/boot"), KERNEL], env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [str(ROOT / "scripts/boot"), KERNEL], env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace")
         found: queue.Queue = queue.Queue()
         threading.Thread(target=self._read, args=(self.process, found, waits_for), daemon=True).start()

@@ -14,6 +14,8 @@ static inline uint32_t dbk_trap_depth_add(int32_t by) { return dbk_trap_depth +=
 
 // ---- Symbols ------------------------------------------------------------------------------------------------------
 extern uint64_t dbk_start_info, dbk_boot_tsc;
+extern uint64_t dbk_is_multiboot;
+extern uint8_t dbk_root_pointer[64];
 extern char dbk_image_start[], dbk_text_end[], dbk_rodata_end[], dbk_image_end[], dbk_tls_byte_count[];
 extern char dbk_boot_stack[], dbk_boot_stack_top[], dbk_boot_pml4[];
 extern char dbk_trampoline[], dbk_trampoline_end[], dbk_trampoline_parameters[];
@@ -42,6 +44,8 @@ static inline uintptr_t dbk_symbol_core_main(void) { return (uintptr_t)dbk_core_
 static inline void dbk_local_apic_set(uint64_t base) { dbk_local_apic = base; }
 static inline uint64_t dbk_boot_tsc_get(void) { return dbk_boot_tsc; }
 static inline uint64_t dbk_start_info_get(void) { return dbk_start_info; }
+static inline uint64_t dbk_is_multiboot_get(void) { return dbk_is_multiboot; }
+static inline uintptr_t dbk_symbol_root_pointer(void) { return (uintptr_t)dbk_root_pointer; }
 
 // ---- Ports and device memory --------------------------------------------------------------------------------------
 static inline uint8_t dbk_in8(uint16_t port) {

@@ -7,6 +7,8 @@ protocol BlockDriver: AnyObject {
     var geometry: BlockGeometry { get }
     /// A line for the console.
     var summary: String { get }
+    /// What the device says of its own state, line by line; may take milliseconds.
+    func health() -> [String]
     /// False, having done nothing, if there is no room for all of it.
     func queue(
         _ core: CoreIndex, _ operation: BlockOperation, _ vectors: UnsafeMutableBufferPointer<IOVector>, offset: UInt64,

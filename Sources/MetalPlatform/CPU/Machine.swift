@@ -27,6 +27,7 @@ private let debugExitPort: UInt16 = 0xf4
 /// Ends the machine: status 0 by switching it off, others through QEMU's debug exit, whose exit status is
 /// 2 × status + 1. Where neither works the core halts.
 func machineExit(status: Int32) -> Never {
+    if status == rebootStatus { machineReset() }
     if status != 0 { dbk_out32(debugExitPort, UInt32(bitPattern: status)) }
     if machine.powerPort != 0 {
         dbk_out16(machine.powerPort, machine.powerOffType << 10 | 1 << 13)
@@ -37,6 +38,13 @@ func machineExit(status: Int32) -> Never {
     if let serial = machine.serial { PlainText(serial).text("the machine can be switched off now\n") }
     dbk_stop()
     while true {}
+}
+
+/// By the register that the tables name, the chipset's, the keyboard controller's (ACPI 6.5, 4.8.3.6; Intel ICH9 data sheet).
+private func machineReset() {
+    if machine.resetPort != 0 { dbk_out8(machine.resetPort, machine.resetValue) }
+    dbk_out8(0xcf9, 0x06)
+    dbk_out8(0x64, 0xfe)
 }
 
 // MARK: What Swift's runtime calls

@@ -1,4 +1,4 @@
-// The console: a 16550 UART at COM1, 115200 8N1, polled (National PC16550D data sheet). Every byte goes out before the call
+// The console: a 16550 UART at COM1, 115200 8N1 (National PC16550D data sheet). Every byte goes out before the call
 // returns, so what a panic says is not lost.
 
 import CMetal
@@ -32,6 +32,15 @@ struct SerialPort: ~Copyable {
             put(byte)
         }
         if !isPanic { guardLock.unlock() }
+    }
+
+    /// A byte that has come, if one has. On one core.
+    func read() -> UInt8? { dbk_in8(base + 5) & 1 != 0 ? dbk_in8(base) : nil }
+
+    /// From now on a byte that comes raises the port's interrupt at once.
+    func interruptOnInput() {
+        dbk_out8(base + 2, 0x01)  // FIFOs stay on; one byte is enough
+        dbk_out8(base + 1, 0x01)
     }
 
     func put(_ byte: UInt8) {

@@ -61,13 +61,15 @@ enum EarlyMemory {
         return pointer
     }
 
-    /// Behind the image, in the first GiB, clear of the module.
+    /// Behind the image, in the first GiB, clear of the module: before it or after.
     private static func place(_ byteCount: Int, _ start: borrowing StartInfo) -> UInt? {
         for index in 0..<start.memoryCount {
             let region = start.memory[index]
-            let from = roundUp(max(region.base, dbk_symbol_image_end()), UInt(pageSize))
-            var end = min(region.end, 1 << 30)
-            if start.module.byteCount > 0 && start.module.base >= from { end = min(end, start.module.base) }
+            var from = roundUp(max(region.base, dbk_symbol_image_end()), UInt(pageSize))
+            let end = min(region.end, 1 << 30)
+            if start.module.byteCount > 0 && start.module.base < from + UInt(byteCount) && start.module.end > from {
+                from = roundUp(start.module.end, UInt(pageSize))
+            }
             if from + UInt(byteCount) <= end { return from }
         }
         return nil

@@ -29,6 +29,7 @@ struct NVMeCapabilities {
 
 enum NVMeAdminOpcode {
     static let createSubmissionQueue: UInt8 = 0x01
+    static let getLogPage: UInt8 = 0x02
     static let createCompletionQueue: UInt8 = 0x05
     static let identify: UInt8 = 0x06
     static let abort: UInt8 = 0x08
@@ -75,6 +76,35 @@ struct NVMeCommand: BitwiseCopyable {
     init(_ opcode: UInt8, namespace: UInt32 = 0) {
         head = UInt32(opcode)
         self.namespace = namespace
+    }
+}
+
+/// SMART / Health Information (5.14.1.2).
+struct NVMeHealth {
+    private let page: UnsafeRawPointer
+    static let byteCount = 512
+    init(_ page: UnsafeRawPointer) { self.page = page }
+
+    private func count(_ offset: Int) -> UInt64 { page.little(offset, as: UInt64.self) }
+    private func byte(_ offset: Int) -> UInt8 { page.load(fromByteOffset: offset, as: UInt8.self) }
+
+    var lines: [String] {
+        [
+            "critical warnings 0x\(String(byte(0), radix: 16)), \(Int(page.littleUnaligned(1)) - 273) degrees, "
+                + "spare \(byte(3)) % (threshold \(byte(4)) %), \(byte(5)) % used",
+            // A data unit is a thousand blocks of 512 bytes.
+            "read \(count(32) * 512_000 >> 20) MiB, written \(count(48) * 512_000 >> 20) MiB, \(count(64)) reads, "
+                + "\(count(80)) writes",
+            "\(count(112)) power cycles, \(count(128)) hours, \(count(144)) unsafe shutdowns, \(count(160)) media errors, "
+                + "\(count(176)) entries in the error log",
+        ]
+    }
+}
+
+extension UnsafeRawPointer {
+    fileprivate func littleUnaligned(_ offset: Int) -> UInt16 {
+        UInt16(load(fromByteOffset: offset, as: UInt8.self)) | UInt16(load(fromByteOffset: offset + 1, as: UInt8.self))
+            << 8
     }
 }
 

@@ -91,6 +91,14 @@ struct NVMeAdmin: ~Copyable {
         _ = try run(command, "Identify")
     }
 
+    /// The controller's health, into a page. Errors: 58030.
+    mutating func readHealth(into page: UInt) throws(EngineError) {
+        var command = NVMeCommand(NVMeAdminOpcode.getLogPage, namespace: .max)
+        command.prp1 = UInt64(page)
+        command.dword10 = UInt32(NVMeHealth.byteCount / 4 - 1) << 16 | 2
+        _ = try run(command, "Get Log Page")
+    }
+
     /// Asks for `count` pairs of queues. Errors: 58030 if there are fewer.
     mutating func requestQueues(_ count: Int) throws(EngineError) {
         var command = NVMeCommand(NVMeAdminOpcode.setFeatures)

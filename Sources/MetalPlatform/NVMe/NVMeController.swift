@@ -27,6 +27,7 @@ final class NVMeController: BlockDriver {
     /// One core at a time deals with trouble; it comes before the queues' locks.
     private let troubleLock = SpinLock()
     private let timeLimit: Nanoseconds
+    private let frames: UnsafeMutablePointer<Frames>
     private let clock: Clock
     private let log: (String) -> Void
 
@@ -41,6 +42,7 @@ final class NVMeController: BlockDriver {
         clock: Clock, log: @escaping (String) -> Void
     ) throws(EngineError) {
         self.timeLimit = timeLimit
+        self.frames = frames
         self.clock = clock
         self.log = log
         function.enable()
@@ -299,6 +301,22 @@ final class NVMeController: BlockDriver {
         let status = NVMeStatus(rawValue: request.status)
         log("NVMe: a command failed with status type \(status.code >> 8), code \(status.code & 0xff)")
         return CompletionEvent(tag: request.tag, result: -PlatformErrno.io)
+    }
+
+    /// The SMART log. Milliseconds.
+    func health() -> [String] {
+        troubleLock.lock()
+        defer { troubleLock.unlock() }
+        if isDead { return ["the controller is off: it did not come back from a reset"] }
+        guard let page = frames.pointee.allocate(order: 0) else { return ["there is no memory to ask for its health"] }
+        do throws(EngineError) {
+            try admin.readHealth(into: page)
+        } catch {
+            // The device may still write there.
+            return [error.message]
+        }
+        defer { frames.pointee.free(page, order: 0) }
+        return NVMeHealth(UnsafeRawPointer(bitPattern: page).unsafelyUnwrapped).lines
     }
 
     // MARK: Trouble
