@@ -27,8 +27,8 @@ deps: ## install what building and running needs
 deps-test: ## install what the tests need besides
 	@scripts/install build test
 
-deps-metal: ## install QEMU
-	@scripts/install build metal
+deps-metal: ## install QEMU and GRUB
+	@scripts/install build metal iso
 
 deps-bench: ## install the peers that the benchmarks compare with
 	@scripts/install build test bench
@@ -64,7 +64,6 @@ metal-suite: deps-metal kernel-suite ## the whole shared suite in Ring 0: one co
 	for bus in nvme virtio; do for cores in 1 4; do SMP=$$cores BUS=$$bus SECONDS_LIMIT=7200 scripts/metal-selftest $(SUITE) || exit 1; done; done
 
 iso: deps deps-metal kernel ## an image for optical drives and USB sticks that boots from BIOS and UEFI: APPEND= is its command line
-	@scripts/install iso
 	scripts/iso $(KERNEL) $(ISO) "$(APPEND)"
 
 kernel-check: deps ## compile the whole engine as Embedded Swift for Ring 0

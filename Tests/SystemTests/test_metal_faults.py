@@ -40,10 +40,10 @@ def after_requests(event: str, count: int, fault: str) -> str:
     return "\n".join(steps) + f'\n[inject-error]\nstate = "{count}"\nevent = "{event}"\nerrno = "5"\n{fault}\n'
 
 
-def monitor(path: pathlib.Path, command: str) -> None:
+def monitor(machine: Machine, command: str) -> None:
     """Tells QEMU's monitor; returns when it has obeyed."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
+        connection.connect(str(machine.monitor))
         connection.settimeout(30)
         seen = b""
         for text in (b"", command.encode() + b"\n"):
@@ -121,22 +121,21 @@ def test_a_log_that_cannot_be_written_stops_the_machine_and_loses_nothing(machin
     check(machine)
 
 
-def hang_writes(machine: Machine, path: pathlib.Path) -> None:
+def hang_writes(machine: Machine) -> None:
     """From now on the disk writes a byte in a second."""
-    monitor(path, "block_set_io_throttle disk 0 0 1 0 0 0")
+    monitor(machine, "block_set_io_throttle disk 0 0 1 0 0 0")
 
 
-def test_a_command_that_hangs_is_aborted_and_the_controller_reset(machine, tmp_path):
+def test_a_command_that_hangs_is_aborted_and_the_controller_reset(machine):
     """QEMU does not give up what is aborted, so the reset follows, in which it lets go of what it held back."""
-    path = tmp_path / "monitor"
-    machine.start(append="auth=trust disk-timeout=2", MONITOR=str(path))
+    machine.start(append="auth=trust disk-timeout=2")
     machine.psql("-c", "CREATE TABLE t (id int PRIMARY KEY)")
-    hang_writes(machine, path)
+    hang_writes(machine)
     done: list[int] = []
     inserting = threading.Thread(target=lambda: done.append(insert_until_it_fails(machine, limit=5)))
     inserting.start()
     wait_for_line(machine, "NVMe: resetting the controller")
-    monitor(path, "block_set_io_throttle disk 0 0 0 0 0 0")
+    monitor(machine, "block_set_io_throttle disk 0 0 0 0 0 0")
     inserting.join(timeout=60)
     assert done == [5]
     assert any("NVMe: the controller is back" in line for line in machine.lines)
@@ -145,11 +144,10 @@ def test_a_command_that_hangs_is_aborted_and_the_controller_reset(machine, tmp_p
     assert machine.psql("-c", "SELECT count(*) FROM t") == "5\n"
 
 
-def test_commands_that_hang_for_good_stop_the_machine_and_lose_nothing(machine, tmp_path):
-    path = tmp_path / "monitor"
-    machine.start(append="auth=trust disk-timeout=2", MONITOR=str(path))
+def test_commands_that_hang_for_good_stop_the_machine_and_lose_nothing(machine):
+    machine.start(append="auth=trust disk-timeout=2")
     machine.psql("-c", "CREATE TABLE t (id int PRIMARY KEY)")
-    hang_writes(machine, path)
+    hang_writes(machine)
     acknowledged = insert_until_it_fails(machine)
     assert machine.wait() == PANIC_STATUS, "\n".join(machine.lines[-40:])
     machine.start()
