@@ -22,10 +22,6 @@ extern char dbk_trampoline[], dbk_trampoline_end[], dbk_trampoline_parameters[];
 // 256 entries, 16 bytes apart.
 extern char dbk_vectors[];
 extern uint64_t dbk_local_apic;
-// Set by the handler; read and cleared where interrupts are closed.
-extern volatile uint32_t dbk_notice;
-static inline uint32_t dbk_notice_get(void) { return dbk_notice; }
-static inline void dbk_notice_clear(void) { dbk_notice = 0; }
 static inline uintptr_t dbk_symbol_image_start(void) { return (uintptr_t)dbk_image_start; }
 static inline uintptr_t dbk_symbol_text_end(void) { return (uintptr_t)dbk_text_end; }
 static inline uintptr_t dbk_symbol_rodata_end(void) { return (uintptr_t)dbk_rodata_end; }
