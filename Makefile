@@ -39,15 +39,25 @@ build: deps ## release build of dbkernel-sim
 run: build ## serve on $(LISTEN) with the disk file $(DISK)
 	$(RELEASE) serve --disk $(DISK) --disk-size $(DISK_SIZE) --listen $(LISTEN) --memory $(MEMORY)
 
-test: deps-test deps-metal lint kernel kernel-suite ## everything: lint, unit and shared suites on Linux and in Ring 0, system tests
-	swift build --build-tests
-	swift test --skip-build --no-parallel
-	swift build -c release --product dbkernel-sim
-	$(RELEASE) selftest
+# The Ring-0 images take one core for minutes each, so they are made beside what runs on Linux.
+test: deps-test deps-metal lint ## everything: lint, unit and shared suites on Linux and in Ring 0, system tests
+	swift package resolve
+	$(MAKE) -j2 --output-sync=line test-linux images
 	SMP=1 scripts/metal-selftest $(SUITE) $(METAL_CASES)
 	SMP=4 scripts/metal-selftest $(SUITE) $(METAL_CASES)
 	SMP=2 BUS=virtio scripts/metal-selftest $(SUITE) platform:,asyncio:
 	scripts/system-tests $(RELEASE)
+
+test-linux:
+	swift build --build-tests
+	swift test --skip-build --no-parallel
+	swift build -c release --product dbkernel-sim
+	$(RELEASE) selftest
+
+# One after the other: they share the scratch path.
+images:
+	$(MAKE) kernel
+	$(MAKE) kernel-suite
 
 kernel: deps ## the Ring-0 image
 	DBKERNEL_METAL=1 swift build $(METAL_FLAGS) --product dbkernel-kernel
@@ -84,4 +94,4 @@ lint: ## swift format, strict
 clean: ## remove build products
 	rm -rf .build .build-metal
 
-.PHONY: help iso deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate bench bench-network lint clean
+.PHONY: help iso test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate bench bench-network lint clean
