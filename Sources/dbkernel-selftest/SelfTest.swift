@@ -13,10 +13,15 @@ enum SelfTest {
         for suiteCase in allCases() where names.isEmpty || names.contains(where: { suiteCase.matches($0) }) {
             write(platform, "\(suiteCase.name) [\(platform.topology.coreCount) cores] ... ")
             let start = platform.now()
+            let free = platform.memory.free
             switch suiteCase.run(on: platform) {
             case .passed:
                 passed += 1
-                write(platform, "ok (\((platform.now() - start).rawValue / 1_000_000) ms)\n")
+                let kept = (free - platform.memory.free) >> 20
+                write(
+                    platform,
+                    "ok (\((platform.now() - start).rawValue / 1_000_000) ms"
+                        + (kept > 0 ? ", keeps \(kept) MiB)\n" : ")\n"))
             case .cannotRun(let reason):
                 write(platform, "cannot run here: \(reason)\n")
             case .failed(let failures):

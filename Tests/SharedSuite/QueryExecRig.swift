@@ -27,7 +27,7 @@ final class ExecRig {
         self.context = context
         let io = BlockIO(scheduler: context.scheduler)
         _ = try Formatter.format(
-            io: io, platform: context.platform, options: LayoutOptions(walByteCount: nil))
+            io: io, platform: context.platform, options: LayoutOptions(walByteCount: nil), overwrite: true)
         var options = EngineOptions()
         options.memoryByteCount = 48 << 20
         options.sessionLimit = 10
