@@ -82,6 +82,9 @@ kernel-check: deps ## compile the whole engine as Embedded Swift for Ring 0
 simulate: build ## the engine in a simulated machine with faults, by seed; SEEDS=A..B SECONDS=N
 	$(RELEASE) simulate --seeds $(SEEDS) --seconds $(SECONDS)
 
+mutants: deps ## deliberate bugs, one after the other: does the simulation catch each? NAMES= chooses
+	scripts/mutants $(NAMES)
+
 bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; writes docs/benchmarks.md's tables
 	scripts/bench $(RELEASE)
 
@@ -92,6 +95,6 @@ lint: ## swift format, strict
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
 clean: ## remove build products
-	rm -rf .build .build-metal
+	rm -rf .build .build-metal .build-mutants
 
-.PHONY: help iso test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate bench bench-network lint clean
+.PHONY: help iso test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate mutants bench bench-network lint clean

@@ -32,11 +32,26 @@ struct Simulate: ParsableCommand {
     @Flag(help: .hidden)
     var replica = false
 
+    #if MUTATIONS
+        @Option(help: .hidden)
+        var mutation: Mutation?
+
+        @Flag(help: .hidden)
+        var listMutations = false
+    #endif
+
     func validate() throws {
+        #if MUTATIONS
+            if listMutations { return }
+        #endif
         if (seed == nil) == (seeds == nil) { throw ValidationError("Give either --seed N or --seeds A..B.") }
     }
 
     func run() throws {
+        #if MUTATIONS
+            if listMutations { return Mutation.allCases.forEach { print($0) } }
+            Mutation.active = mutation
+        #endif
         if let seed {
             if replica { try replay(seed) } else { throw ExitCode(try runProcess(seed, quietly: false)) }
         } else if let seeds {
@@ -69,6 +84,9 @@ struct Simulate: ParsableCommand {
         var arguments = [CommandLine.arguments[0], "simulate", "--seed", "\(seed)", "--replica"]
         if let page { arguments += ["--page", "\(page)"] }
         if let profile { arguments += ["--profile", profile] }
+        #if MUTATIONS
+            if let mutation { arguments += ["--mutation", "\(mutation)"] }
+        #endif
         let status = dbk_run_alike(
             arguments.map { $0.withCString { UnsafePointer(strdup($0)) } } + [nil], quietly ? 1 : 0)
         if status < 0 {
@@ -122,3 +140,12 @@ struct SeedRange: ExpressibleByArgument {
         self.last = last
     }
 }
+
+#if MUTATIONS
+    extension Mutation: ExpressibleByArgument {
+        public init?(argument: String) {
+            guard let found = Mutation.allCases.first(where: { "\($0)" == argument }) else { return nil }
+            self = found
+        }
+    }
+#endif

@@ -187,7 +187,7 @@ package final class BTree: @unchecked Sendable {
             }
             if !pool.validate(page, token) { return nil }
             let childToken = try pool.optimisticRead(child)
-            if !pool.validate(page, token) { return nil }
+            if !pool.validate(page, token) && !Mutation.isActive(.parentUnchecked) { return nil }
             page = child
             token = childToken
             level &-= 1
@@ -250,7 +250,7 @@ package final class BTree: @unchecked Sendable {
             if !pool.validate(path.page, path.token) { return nil }
             let isScanned = scanning && path.level == 1
             let childToken = isScanned ? try pool.optimisticScan(child) : try pool.optimisticRead(child)
-            if !pool.validate(path.page, path.token) { return nil }
+            if !pool.validate(path.page, path.token) && !Mutation.isActive(.parentUnchecked) { return nil }
             path = Path(
                 parent: path.page, parentToken: path.token, childIndex: index, page: child, token: childToken,
                 level: path.level - 1)

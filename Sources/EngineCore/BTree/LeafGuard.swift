@@ -133,7 +133,7 @@ package struct LeafGuard: ~Copyable {
     /// `BTree.merge(around:)` is due.
     @discardableResult
     package consuming func finish(start: LSN, end: LSN) -> Bool {
-        PageHeader.setPageLSN(node.base, end)
+        PageHeader.setPageLSN(node.base, Mutation.isActive(.pageLSNTooLow) ? start : end)
         pool.markDirty(page, recLSN: start)
         isChanged = false
         return isMergeDue(node.usedByteCount)

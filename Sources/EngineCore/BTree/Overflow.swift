@@ -259,6 +259,7 @@ extension BTree {
     /// Notes that an entry refers to the chain, or that it may soon not. See the head of the file.
     package func settle(_ spilled: SpilledPayload, attached: Bool) throws(EngineError) {
         let page = spilled.firstPage
+        if Mutation.isActive(.longRowUnmarked) && !attached { return }
         try allocator.change(page) { record, change, tokens in
             allocator.setSuspect(&record, &change, page, tokens.mapPage, !attached)
         }

@@ -146,7 +146,8 @@ struct StructureChange: ~Copyable {
         for index in 0..<count {
             let page = pages[index]
             if changed >> UInt32(index) & 1 != 0 {
-                PageHeader.setPageLSN(pool.pointer(page), end)
+                let stamp = Mutation.isActive(.pageLSNTooHigh) ? LSN(end.rawValue + 4096) : end
+                PageHeader.setPageLSN(pool.pointer(page), stamp)
                 pool.markDirty(page, recLSN: start)
             }
             pool.unlatchExclusive(page)

@@ -62,7 +62,8 @@ package struct PoolView: @unchecked Sendable {
     package func validate(_ page: PageID, _ token: UInt64) -> Bool {
         // The page's bytes were loaded before the word is.
         atomicMemoryFence(ordering: .acquiring)
-        return PageState.isSameVersion(word(page).pointee.load(ordering: .relaxed), token)
+        return Mutation.isActive(.versionUnchecked)
+            || PageState.isSameVersion(word(page).pointee.load(ordering: .relaxed), token)
     }
 
     /// Latches exclusively the page as it was when the token was taken; false if it has changed or is latched.
@@ -70,7 +71,8 @@ package struct PoolView: @unchecked Sendable {
     package func tryUpgrade(_ page: PageID, _ token: UInt64) -> Bool {
         let word = word(page)
         var old = word.pointee.load(ordering: .relaxed)
-        while PageState.isSameVersion(old, token) && !PageState.isShared(old) {
+        let isCareless = Mutation.isActive(.upgradeUnchecked) && PageState.isReadable(old)
+        while isCareless || PageState.isSameVersion(old, token), !PageState.isShared(old) {
             let (done, now) = word.pointee.weakCompareExchange(
                 expected: old, desired: (old & ~PageState.marked) &+ PageState.exclusive,
                 successOrdering: .acquiring, failureOrdering: .relaxed)

@@ -156,6 +156,7 @@ extension BufferPool {
             try scheduler.spawn(on: core, .commit, "checkpoint barrier") { barrier.pass() }
         }
         barrier.wait()
+        if Mutation.isActive(.checkpointRedoTooLate) { return insertLSN }
         return min(insertLSN, oldestDirtyLSN() ?? insertLSN)
     }
 

@@ -130,9 +130,11 @@ extension BufferPool {
 
     /// Steps 2 to 5.
     private func writeCopies(_ lane: WriteBackLane, _ count: Int, _ newest: LSN) throws(EngineError) {
-        try log.waitDurable(newest)
+        let isTooSoon = Mutation.isActive(.pageWrittenBeforeLog)
+        if !isTooSoon { try log.waitDurable(newest) }
         precondition(
-            log.durableLSN >= newest, "write-ahead logging: the log must be durable before the page is written")
+            isTooSoon || log.durableLSN >= newest,
+            "write-ahead logging: the log must be durable before the page is written")
         for index in 0..<count {
             let copy = lane.staging + index * pageSize
             checksum.set(copy)
@@ -140,7 +142,7 @@ extension BufferPool {
                 to: BlockRequest(
                     .write, base: copy, byteCount: pageSize, offset: lane.pages[index] * UInt64(pageSize)))
         }
-        if let zoneOffset = lane.zoneOffset {
+        if let zoneOffset = lane.zoneOffset, !Mutation.isActive(.doubleWriteSkipped) {
             try io.write(
                 from: lane.staging, offset: zoneOffset, byteCount: count * pageSize, class: .writeback, durable: true)
         }
@@ -161,7 +163,8 @@ extension BufferPool {
                 }
                 lacksRoom = error
             }
-            if io.geometry.hasVolatileCache || lane.zoneOffset != nil { try io.flush() }
+            let mustFlush = io.geometry.hasVolatileCache || lane.zoneOffset != nil
+            if mustFlush && !Mutation.isActive(.pageFlushSkipped) { try io.flush() }
         } catch {
             var fatal = error
             fatal.severity = .panic

@@ -75,6 +75,7 @@ package enum DoubleWrite {
             into: zone, offset: layout.doubleWriteFirstPage * UInt64(pageSize), byteCount: byteCount, class: .read)
         let inPlace = zone + byteCount
         var report = Report()
+        if Mutation.isActive(.tornPagesNotRestored) { return report }
         for index in 0..<Int(layout.doubleWritePageCount) {
             let copy = UnsafeRawPointer(zone + index * pageSize)
             let page = PageHeader.pageID(copy)

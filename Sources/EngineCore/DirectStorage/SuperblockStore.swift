@@ -122,7 +122,7 @@ package final class SuperblockStore: @unchecked Sendable {
         }
         try io.write(
             from: blocks, offset: UInt64(copies.lowerBound * pageSize), byteCount: byteCount, class: .log,
-            durable: true)
+            durable: !Mutation.isActive(.superblockNotDurable))
         return checksum
     }
 

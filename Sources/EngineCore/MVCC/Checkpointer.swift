@@ -158,7 +158,7 @@ package final class Checkpointer: @unchecked Sendable {
             if let oldest = pool.oldestDirtyLSN(), oldest <= bound { try pool.writeBack(upTo: bound) }
         }
         let complete = log.completeLSN
-        let oldestActive = running.oldestFirstLSN()
+        let oldestActive = Mutation.isActive(.checkpointUndoTooLate) ? complete : running.oldestFirstLSN()
         try log.waitDurable(log.insertLSN)
         let redoLSN = try pool.checkpointBound(insertLSN: complete)
         let old = superblock.current.checkpoint
@@ -170,6 +170,7 @@ package final class Checkpointer: @unchecked Sendable {
             redo: next.redoLSN, undo: next.undoLSN, after: old, running)
         next.checkpointLSN = log.durableLSN
         assert(next.redoLSN <= next.checkpointLSN && next.undoLSN <= next.checkpointLSN)
+        if Mutation.isActive(.zoneReusedEarly) { retention.didPublish(next) }
         try superblock.update { superblock in superblock.checkpoint = next }
         count.add(1, ordering: .relaxed)
         retention.didPublish(next)

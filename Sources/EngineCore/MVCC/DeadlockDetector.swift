@@ -9,6 +9,7 @@ import Synchronization
 extension LockManager {
     /// True if `transaction`, which has just begun to wait, waits for itself.
     func isDeadlocked(_ transaction: Transaction) -> Bool {
+        if Mutation.isActive(.deadlockUndetected) { return false }
         search += 1
         return reaches(transaction, from: transaction)
     }

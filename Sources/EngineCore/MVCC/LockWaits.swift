@@ -85,7 +85,7 @@ extension LockManager {
     /// Marks the end of a transaction and wakes those who wait for it.
     @inline(__always) func announceEnd(_ slot: SlotPointer, id: UInt64) {
         let before = slot.pointee.state.bitwiseOr(TransactionSlot.ended, ordering: .sequentiallyConsistent).oldValue
-        if before & TransactionSlot.waited != 0 { wakeWaiters(of: id) }
+        if before & TransactionSlot.waited != 0 && !Mutation.isActive(.lockWakeupLost) { wakeWaiters(of: id) }
     }
 
     @inline(never) private func wakeWaiters(of id: UInt64) {

@@ -53,7 +53,8 @@ package struct ReadView: BitwiseCopyable, @unchecked Sendable {
         let commit = slot.pointee.commitLSN.load(ordering: .acquiring)
         // A slot is emptied id first: if the id is still there, `commit` was this transaction's.
         if slot.pointee.id.load(ordering: .acquiring) != id { return true }
-        return commit != 0 && commit <= snapshot
+        if Mutation.isActive(.dirtyReads) { return true }
+        return commit != 0 && (commit <= snapshot || Mutation.isActive(.snapshotNotFixed))
     }
 
     /// The version this view sees, given the newest one's payload; nil if it sees no row. Its bytes lie in `payload`, in

@@ -163,7 +163,7 @@ package struct Recovery {
             report.undoneCount = undo.undoneCount
         }
         // Chains of long rows whose entry never came to be, or is gone.
-        for page in allocator.suspects {
+        for page in allocator.suspects where !Mutation.isActive(.suspectsForgotten) {
             try BTree.resolve(suspect: page, pool: pool, log: log, allocator: allocator)
         }
         report.undoTime = scheduler.platform.now() - start

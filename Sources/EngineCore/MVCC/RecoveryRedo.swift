@@ -169,7 +169,9 @@ final class Redo: @unchecked Sendable {
             try pool.latchNew(page)
         } else {
             try view.latchExclusive(page)
-            if PageHeader.pageLSN(view.pointer(page)) >= group.endLSN {
+            let pageLSN = PageHeader.pageLSN(view.pointer(page))
+            let bound = Mutation.isActive(.redoSkipsNeighbour) ? group.startLSN : group.endLSN
+            if pageLSN >= bound && !Mutation.isActive(.redoIgnoresPageLSN) {
                 view.unlatchExclusive(page)
                 return false
             }
@@ -184,7 +186,7 @@ final class Redo: @unchecked Sendable {
             throw error
         }
         PageHeader.setPageLSN(base, group.endLSN)
-        view.markDirty(page, recLSN: group.startLSN)
+        if !Mutation.isActive(.redoLeavesPagesClean) { view.markDirty(page, recLSN: group.startLSN) }
         view.unlatchExclusive(page)
         return true
     }

@@ -87,7 +87,7 @@ struct Undo {
                 mark = log.insertLSN.rawValue + stretch
             }
             var loser = top.loser
-            if loser.undoNextLSN == .zero {
+            if loser.undoNextLSN == .zero || Mutation.isActive(.losersForgotten) {
                 try end(top.id, loser)
                 left.ids.remove(top.id)
                 heap.removeFirst()

@@ -162,7 +162,7 @@ extension VersionedTree {
         var last = chain.previousLSN
         var left = run.count
         var hasMet = !run.mayHaveBegun
-        while left > 0 {
+        while left > (Mutation.isActive(.runUndoneInPart) ? 1 : 0) {
             var memory = (run.firstRowID + UInt64(left - 1)).bigEndian
             let removed = try withUnsafeBytes(of: &memory) { (bytes) throws(EngineError) -> Int in
                 let key = TreeKey(bytes)

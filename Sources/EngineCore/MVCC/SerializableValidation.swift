@@ -157,7 +157,8 @@ final class SerializableValidation: @unchecked Sendable {
             var undo = committed[index].newestUndo
             while undo != 0 {
                 let record = try transaction.manager.undoArea.record(undo, &copy)
-                if transaction.predicates.contains(record) { throw Self.failure }
+                let isRead = transaction.predicates.contains(record)
+                if isRead && !Mutation.isActive(.writeSkewAllowed) { throw Self.failure }
                 undo = record.previous
             }
         }

@@ -161,6 +161,7 @@ package final class Transaction: @unchecked Sendable {
         let log = manager.log
         worker.pointee.snapshots.take(snapshotNode, floor: manager.horizonFloor) { log.durableLSN.rawValue }
         view.snapshot = snapshotNode.pointee.snapshot
+        if Mutation.isActive(.staleSnapshot) { view.snapshot -= min(view.snapshot, 40_000) }
     }
 
     /// Own changes become visible without a new snapshot: between the parts of one statement (a trigger, a function's
@@ -237,7 +238,7 @@ package final class Transaction: @unchecked Sendable {
     /// Undoes, newest first, everything after the savepoint and releases row and advisory locks taken since. Table locks
     /// stay until the end of the transaction.
     package func rollback(to savepoint: Savepoint) throws(EngineError) {
-        try manager.undo(self, downTo: savepoint.newestUndo)
+        if !Mutation.isActive(.savepointKeepsChanges) { try manager.undo(self, downTo: savepoint.newestUndo) }
         manager.locks.release(self, downTo: savepoint.locks)
         while treeActions.count > savepoint.treeActions {
             let action = treeActions.removeLast()
@@ -252,7 +253,10 @@ package final class Transaction: @unchecked Sendable {
     /// The tree was made by this transaction: an abort drops it.
     package func created(_ tree: VersionedTree) { treeActions.append(TreeAction(tree: tree, when: .atAbort)) }
     /// Commit drops the tree, once no older snapshot is left.
-    package func dropping(_ tree: VersionedTree) { treeActions.append(TreeAction(tree: tree, when: .atCommit)) }
+    package func dropping(_ tree: VersionedTree) {
+        if Mutation.isActive(.droppedTableFreedEarly) { return manager.retire(tree: tree, at: 0, worker: worker) }
+        treeActions.append(TreeAction(tree: tree, when: .atCommit))
+    }
 
     /// The tree of an index was filled from rows that exist: only from this commit on are all versions that a snapshot can
     /// see in it. Until then only the transaction itself uses it. 53200.

@@ -102,6 +102,7 @@ package final class TransactionManager: @unchecked Sendable {
         let durable = log.durableLSN.rawValue
         horizonFloor.max(durable, ordering: .sequentiallyConsistent)
         var oldest = durable
+        if Mutation.isActive(.horizonIgnored) { return durable }
         for core in 0..<workerCount {
             oldest = min(oldest, workers[core].snapshots.oldest.load(ordering: .sequentiallyConsistent))
         }
@@ -202,7 +203,7 @@ package final class TransactionManager: @unchecked Sendable {
         let ending = leave(transaction, end: end)
         // What it read no longer matters, so it does not hold the horizon while it waits for the device.
         transaction.worker.pointee.snapshots.release(transaction.snapshotNode)
-        try log.waitDurable(LSN(end))
+        if !Mutation.isActive(.commitAcknowledgedEarly) { try log.waitDurable(LSN(end)) }
         transaction.runTreeActions(.atCommit, end: end)
         announce(transaction, ending)
         scheduler.counters.add(Fiber.core, .commits)
@@ -234,7 +235,7 @@ package final class TransactionManager: @unchecked Sendable {
             let record = try ownRecord(
                 transaction.newestUndo, buffer: transaction.holding.buffer, buffered: &buffered)
             try log.ensureRoom(0, for: .rollback)
-            _ = try record.versionedTree.undo(record, transaction)
+            if !Mutation.isActive(.rollbackUndoesNothing) { _ = try record.versionedTree.undo(record, transaction) }
             transaction.lastLSN = LSN(record.logPrevious)
             transaction.newestUndo = record.previous
             Fiber.yieldIfDue()

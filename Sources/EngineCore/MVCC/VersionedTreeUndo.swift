@@ -116,7 +116,8 @@ extension VersionedTree {
             }
             let old = UnsafeRawBufferPointer(leaf.payload(slot))
             var record = tree.log.makeRecord(
-                .compensation, transactionID: chain.transactionID, previousLSN: chain.previousLSN,
+                Mutation.isActive(.compensationUnmarked) ? .system : .compensation, transactionID: chain.transactionID,
+                previousLSN: chain.previousLSN,
                 undoNextLSN: chain.undoNextLSN)
             if change.action == .insert || change.action == .replace && change.oldIsGarbage {
                 leaf.remove(into: &record, at: slot)

@@ -204,6 +204,7 @@ extension VersionedTree {
                     leaf, slot, .replace, key, payload, isSpilled, before, transaction, changesKey: changesKey)
                 let record = UndoRecord(transaction.newestUndo)
                 transaction.oldRow = SeenVersion(row: record.oldRow, isSpilled: record.oldIsSpilled)
+                if Mutation.isActive(.longRowFreedEarly) { try freeReplaced(record) }
                 return .done
             case .answer(let result): return result
             case .ask(let question):
@@ -330,6 +331,7 @@ extension VersionedTree {
         let state = state(writer, transaction)
         switch state {
         case .inDoubt(let id):
+            if Mutation.isActive(.dirtyWrites) { return .go(.own) }
             if mode == .keyShare {
                 let changesKey = transaction.takeAnswer(about: undo).map { $0 != 0 }
                 guard let changesKey = changesKey ?? manager.undoArea.changesKeyInMemory(undo, by: id) else {
@@ -352,7 +354,9 @@ extension VersionedTree {
             }
             if RowHeader.isTombstone(writer) { return .answer(.gone) }
         case .committed(let commit):
-            if commit > transaction.view.snapshot && expected.undo != undo && expected.undo != RowVersion.any.undo {
+            if commit > transaction.view.snapshot && expected.undo != undo && expected.undo != RowVersion.any.undo
+                && !Mutation.isActive(.firstCommitterIgnored)
+            {
                 return .answer(try concurrent(leaf, slot, writer, transaction))
             }
             if RowHeader.isTombstone(writer) { return .answer(.gone) }

@@ -54,7 +54,9 @@ package final class TableStore: @unchecked Sendable {
         var cursor = Cursor(rows.versions.tree)
         try cursor.seekLast()
         var next: UInt64 = 1
-        if try cursor.previous() { next = cursor.key.baseAddress.unsafelyUnwrapped.big(0, as: UInt64.self) + 1 }
+        if try cursor.previous(), !Mutation.isActive(.rowIDsStartOver) {
+            next = cursor.key.baseAddress.unsafelyUnwrapped.big(0, as: UInt64.self) + 1
+        }
         _ = rows.nextRowID.compareExchange(expected: 0, desired: next, ordering: .relaxed)
     }
 

@@ -168,8 +168,10 @@ package final class TableWriter: @unchecked Sendable {
     {
         payload.resize(RowHeader.byteCount + (isInKey ? 0 : KeyCodec.rowIDByteCount))
         if !isInKey { payload.base.setBig(RowHeader.byteCount, rowID) }
+        if Mutation.isActive(.entryNotInserted) && isInKey { return nil }
         let tree = table.indexes[index].versions
         if try tree.insert(key.bytes, payload.bytes, transaction) == .inserted { return nil }
+        if Mutation.isActive(.uniqueUnchecked) { return nil }
         if isInKey { throw EngineError(.indexCorrupted, "index has an entry for a rowid that is new") }
         return transaction.found.seen.row.baseAddress.unsafelyUnwrapped.big(0, as: UInt64.self)
     }
@@ -240,7 +242,7 @@ package final class TableWriter: @unchecked Sendable {
         var isInKey = false
         if isIndexed { isInKey = KeyCodec.append(definition, new, rowID: rowID, to: &key) }
         if wasIndexed && isIndexed && Comparison.bytes(key.bytes, otherKey.bytes) == 0 { return }
-        if wasIndexed { try deleteEntry(index, otherKey.bytes, transaction) }
+        if wasIndexed && !Mutation.isActive(.entryNotRemoved) { try deleteEntry(index, otherKey.bytes, transaction) }
         if isIndexed, try insertEntry(index, rowID, isInKey: isInKey, transaction) != nil {
             throw definition.violation(table.definition, new)
         }

@@ -174,6 +174,7 @@ extension Log {
     /// After a flight: this worker's waiters at once, one wake for each other worker that has any.
     private func wakeAfterFlight() {
         wakeWaiters()
+        if Mutation.isActive(.logWakeupLost) { return }
         let here = Fiber.core
         let durable = positions.pointee.durable.load(ordering: .sequentiallyConsistent)
         for core in 0..<scheduler.workerCount where core != here {
@@ -293,7 +294,8 @@ extension Log {
     private func write(_ run: SealedRun) throws(EngineError) {
         try io.write(
             from: ringBlock(run.firstNumber), offset: zone.byteOffset(run.firstNumber),
-            byteCount: run.blockCount * LogBlock.byteCount, class: .log, durable: true)
+            byteCount: run.blockCount * LogBlock.byteCount, class: .log,
+            durable: !Mutation.isActive(.logWrittenWithoutFlush))
     }
 
     /// The flight's blocks are durable. Moves `durable` over every flight that has landed and has none before it in the
@@ -305,7 +307,8 @@ extension Log {
             let head = positions.pointee.flightHead.load(ordering: .sequentiallyConsistent)
             if head == positions.pointee.flightTail.load(ordering: .sequentiallyConsistent) { return }
             let oldest = flightSlot(head)
-            if !oldest.pointee.isDone.load(ordering: .sequentiallyConsistent) { return }
+            let hasLanded = oldest.pointee.isDone.load(ordering: .sequentiallyConsistent)
+            if !hasLanded && !Mutation.isActive(.flightsLandInAnyOrder) { return }
             // Read before the exchange, after which the slot may be reused, and meant only if the exchange succeeds: until
             // then it may belong to a later flight.
             let end = oldest.pointee.end

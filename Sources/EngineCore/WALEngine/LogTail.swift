@@ -81,6 +81,7 @@ struct LogChain {
         if header.number != number {
             return header.number < number && zone.slot(header.number) == zone.slot(number) ? .earlierLap : .otherNumber
         }
+        if Mutation.isActive(.staleLogAccepted) { return nil }
         if header.epoch < epoch { return .earlierBoot }
         if isKnown && header.previousChecksum != checksum { return .otherPredecessor }
         return nil
