@@ -43,6 +43,7 @@ run: build ## serve on $(LISTEN) with the disk file $(DISK)
 test: deps-test deps-metal lint ## everything: lint, unit and shared suites on Linux and in Ring 0, system tests
 	swift package resolve
 	$(MAKE) -j2 --output-sync=line test-linux images
+	scripts/mutants --limit 90
 	SMP=1 scripts/metal-selftest $(SUITE)
 	SMP=4 BUS=virtio scripts/metal-selftest $(SUITE) $(METAL_CASES)
 	SMP=4 scripts/metal-selftest $(SUITE) platform:,asyncio:
