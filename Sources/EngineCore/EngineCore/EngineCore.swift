@@ -67,6 +67,7 @@ package final class EngineCore: @unchecked Sendable {
         }
         let shell = try Shell.start(engine, server) { [self] in end(main, restarts: $0) }
         while !isEnding { Fiber.park() }
+        shell?.leavePrompt()
         scheduler.platform.log("stopping")
         shell?.stop()
         server.stop()

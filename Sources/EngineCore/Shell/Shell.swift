@@ -13,6 +13,8 @@ package final class Shell {
     private var editor: LineEditor
     private var isStopping = false
     private var isRunning = true
+    /// A prompt, and what was typed behind it, is on the last line.
+    private var isAsking = false
     private var fiber: FiberRef?
     /// Asks for the machine's end; true to start again.
     let onEnd: (_ restarts: Bool) -> Void
@@ -35,6 +37,11 @@ package final class Shell {
         self.onEnd = onEnd
         console = try Console(engine.scheduler.platform)
         editor = LineEditor()
+    }
+
+    /// What the console says next begins a line of its own.
+    package func leavePrompt() {
+        if isAsking { console.write("\n") }
     }
 
     /// Ends the shell and what runs in it; returns when it has ended. By a fiber of the same core.
@@ -79,6 +86,8 @@ package final class Shell {
         var output: [UInt8] = []
         editor.begin(Array(prompt.utf8), &output)
         console.write(output)
+        isAsking = true
+        defer { isAsking = false }
         while let key = console.key() {
             output.removeAll(keepingCapacity: true)
             let event = editor.feed(key, &output)
