@@ -89,6 +89,9 @@ mutants: deps ## deliberate bugs, one after the other: does the simulation catch
 bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; writes docs/benchmarks.md's tables
 	scripts/bench $(RELEASE)
 
+bench-boot: deps-metal kernel ## how fast the Ring-0 image starts, and what it costs when idle
+	scripts/bench-boot $(KERNEL)
+
 bench-network: build ## TCP against Linux's on one wire; as root
 	scripts/bench-network $(RELEASE)
 
@@ -98,4 +101,4 @@ lint: ## swift format, strict
 clean: ## remove build products
 	rm -rf .build .build-metal .build-mutants
 
-.PHONY: help iso test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate mutants bench bench-network lint clean
+.PHONY: help iso test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate mutants bench bench-boot bench-network lint clean
