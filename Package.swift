@@ -155,7 +155,7 @@ let package = Package(
         // 10 assembly
         engine(
             "Shell",
-            ["Platform", "Fibers", "ArenaAlloc", "SQLTypes", "SQL", "QueryExec", "Runtime", "PostgresWire"]),
+            ["Platform", "Fibers", "SQLTypes", "SQL", "QueryExec", "Runtime", "PostgresWire"]),
         engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire", "Shell"]),
 
         .target(
