@@ -14,7 +14,9 @@
 //     28  u16 payloadUsed         records end here; the rest is zero, skipped by readers
 //     30  u16 reserved
 
+import AsyncIO
 import CPrimitives
+import IOScheduler
 import Platform
 
 package enum LogBlock {
@@ -104,4 +106,30 @@ package struct LogZone: Sendable {
     }
     /// Where a new log begins. Not zero: LSN 0 means "none".
     package static let firstLSN = LogBlock.firstLSN(1)
+}
+
+extension LogZone {
+    /// Reads `count` blocks from `first` on, which do not wrap around, one by one if they cannot be had at once. A block that the
+    /// device does not return is zeros, and `unreadable` is told its number and what the device said. Ends early once `isWanted`
+    /// is false.
+    func read(
+        _ first: UInt64, count: Int, into base: UnsafeMutableRawPointer, _ io: BlockIO, isWanted: () -> Bool = { true },
+        unreadable: (UInt64, EngineError) -> Void
+    ) {
+        do throws(EngineError) {
+            try io.read(
+                into: base, offset: byteOffset(first), byteCount: count * LogBlock.byteCount, class: .scan)
+        } catch {
+            for index in 0..<count where isWanted() {
+                let block = base + index * LogBlock.byteCount
+                let number = first + UInt64(index)
+                do throws(EngineError) {
+                    try io.read(into: block, offset: byteOffset(number), byteCount: LogBlock.byteCount, class: .scan)
+                } catch {
+                    block.initializeMemory(as: UInt8.self, repeating: 0, count: LogBlock.byteCount)
+                    unreadable(number, error)
+                }
+            }
+        }
+    }
 }

@@ -6,7 +6,6 @@
 
 import AsyncIO
 import Fibers
-import IOScheduler
 import Platform
 
 final class LogReadAhead {
@@ -98,7 +97,9 @@ final class LogReadAhead {
             // A short one first: after an orderly shutdown there is nothing behind it.
             let byteCount = fillIndex == 0 ? Self.firstByteCount : Self.pieceByteCount
             let count = min(UInt64(byteCount / LogBlock.byteCount), zone.slotCount - zone.slot(nextNumber))
-            read(pieces[index].base, Int(count))
+            zone.read(nextNumber, count: Int(count), into: pieces[index].base, io, isWanted: { !isStopped }) {
+                unreadable.append(($0, $1))
+            }
             pieces[index].firstNumber = nextNumber
             pieces[index].blockCount = Int(count)
             pieces[index].isFull = true
@@ -108,25 +109,5 @@ final class LogReadAhead {
         }
         hasEnded = true
         scheduler.wake(reader)
-    }
-
-    /// Reads the next blocks, one by one if they cannot be had at once.
-    private func read(_ base: UnsafeMutableRawPointer, _ count: Int) {
-        do throws(EngineError) {
-            try io.read(
-                into: base, offset: zone.byteOffset(nextNumber), byteCount: count * LogBlock.byteCount, class: .scan)
-        } catch {
-            for index in 0..<count where !isStopped {
-                let block = base + index * LogBlock.byteCount
-                let number = nextNumber + UInt64(index)
-                do throws(EngineError) {
-                    try io.read(
-                        into: block, offset: zone.byteOffset(number), byteCount: LogBlock.byteCount, class: .scan)
-                } catch {
-                    block.initializeMemory(as: UInt8.self, repeating: 0, count: LogBlock.byteCount)
-                    unreadable.append((number, error))
-                }
-            }
-        }
     }
 }

@@ -32,7 +32,6 @@
 // does not return is no witness; where it would have to continue the log, the device's error is what the reader gets (58030).
 
 import AsyncIO
-import IOScheduler
 import Platform
 
 /// The last block of the log, and where it goes on.
@@ -96,7 +95,7 @@ enum LogEnd {
         buffer: UnsafeMutableRawBufferPointer
     ) throws(EngineError) {
         if LogBlock.firstLSN(number) < mustReach { throw damage(cause, 1, number) }
-        if try hasWitness(against: number, chain: chain, zone: zone, io: io, buffer: buffer) {
+        if hasWitness(against: number, chain: chain, zone: zone, io: io, buffer: buffer) {
             throw damage(cause, 2, number)
         }
         switch cause {
@@ -107,14 +106,16 @@ enum LogEnd {
 
     private static func hasWitness(
         against number: UInt64, chain: LogChain, zone: LogZone, io: BlockIO, buffer: UnsafeMutableRawBufferPointer
-    ) throws(EngineError) -> Bool {
+    ) -> Bool {
         let bound = UInt64(2 * LogBlock.maxBlocksPerFlush * LogBlock.maxFlushesInFlight)
         var next = number + 1
         let end = number + min(bound, zone.slotCount - 1)
         while next < end {
             let count = min(UInt64(buffer.count / LogBlock.byteCount), end - next, zone.slotCount - zone.slot(next))
             let base = buffer.baseAddress.unsafelyUnwrapped
-            read(base, next, Int(count), zone: zone, io: io)
+            // A block that cannot be read bears witness to nothing. The log would end too early only if a block of it were damaged and
+            // besides every witness unreadable, and a start is not to fail for a sector that the log has long left.
+            zone.read(next, count: Int(count), into: base, io) { _, _ in }
             for index in 0..<count {
                 let block = UnsafeRawPointer(base + Int(index) * LogBlock.byteCount)
                 // The number first: most blocks are of an earlier lap or empty, and need no checksum.
@@ -127,28 +128,6 @@ enum LogEnd {
             next += count
         }
         return false
-    }
-
-    /// Blocks that cannot be read are zeros: they bear witness to nothing. The log would end too early only if a block of it were
-    /// damaged and besides every witness unreadable, and a start is not to fail for a sector that the log has long left.
-    private static func read(
-        _ base: UnsafeMutableRawPointer, _ first: UInt64, _ count: Int, zone: LogZone, io: BlockIO
-    ) {
-        do throws(EngineError) {
-            try io.read(
-                into: base, offset: zone.byteOffset(first), byteCount: count * LogBlock.byteCount, class: .scan)
-        } catch {
-            for index in 0..<count {
-                let block = base + index * LogBlock.byteCount
-                do throws(EngineError) {
-                    try io.read(
-                        into: block, offset: zone.byteOffset(first + UInt64(index)), byteCount: LogBlock.byteCount,
-                        class: .scan)
-                } catch {
-                    block.initializeMemory(as: UInt8.self, repeating: 0, count: LogBlock.byteCount)
-                }
-            }
-        }
     }
 
     private static func damage(_ cause: LogTail.Cause, _ proof: Int, _ number: UInt64) -> EngineError {
