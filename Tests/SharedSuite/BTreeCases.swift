@@ -18,6 +18,7 @@ func btreeCases() -> [SuiteCase] {
         SuiteCase("btree: keys and payloads of every size, up to the longest, come back", everySizeComesBack),
         SuiteCase("btree: appended keys fill their leaves, and removing all leaves one empty page", appendsFillLeaves),
         SuiteCase("btree: a bulk load of any number of entries is the tree that puts would make", bulkLoadEqualsPuts),
+        SuiteCase("btree: the pages that a shared extent never hands out are not in use", unusablePagesAreFree),
         SuiteCase("btree: statistics and fractions of key ranges are near the truth", estimatesAreNear),
     ] + btreeStormCases()
 }
@@ -219,5 +220,17 @@ private func estimatesAreNear(_ context: SuiteContext) throws(EngineError) {
         context.expect(abs(estimated - (to - from)) < 300, "\(from)..<\(to) is estimated as \(estimated) entries")
     }
     context.expect(try tree.estimateFraction(from: nil, to: nil) == 1, "the whole is not one")
+    try rig.close()
+}
+
+/// A check that took them for pages in use would call what an extent's former users left there damage.
+private func unusablePagesAreFree(_ context: SuiteContext) throws(EngineError) {
+    let rig = try TreeRig(context)
+    let tree = try rig.makeTree()
+    let first = rig.geometry.firstExtentPage.rawValue
+    context.expect(tree.root.rawValue < first + 1024, "the root is not in the first extent")
+    context.expect(rig.allocator.isInUse(tree.root), "the root is not in use")
+    context.expect(rig.allocator.isInUse(PageID(first)), "the page that says whose the others are is not in use")
+    for page in first + 1..<first + 8 { context.expect(!rig.allocator.isInUse(PageID(page)), "page \(page) is in use") }
     try rig.close()
 }

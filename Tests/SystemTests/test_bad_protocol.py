@@ -443,3 +443,28 @@ def test_clients_that_vanish_at_any_time_free_their_place(server):
                 break
             time.sleep(0.05)
     assert count == 2
+
+
+# Definitions that change between the messages
+
+@pytest.mark.parametrize("text, tag", [
+    ("DECLARE c CURSOR FOR SELECT a FROM halfway ORDER BY a", b"DECLARE CURSOR"),
+    ("SELECT a FROM halfway ORDER BY a", b"SELECT 2"),
+    ("COPY halfway TO STDOUT", b"COPY 2"),
+    ("EXPLAIN ANALYZE SELECT a FROM halfway", b"EXPLAIN"),
+])
+def test_a_definition_that_changes_between_bind_and_execute_does_no_harm(server, wire, text, tag):
+    with server.connect(autocommit=True) as other:
+        other.execute("CREATE TABLE halfway (a int PRIMARY KEY)")
+        other.execute("INSERT INTO halfway VALUES (1), (2)")
+        wire.ask(query("BEGIN"))
+        wire.send(parse(text), bind(), message("H"))
+        while wire.next()[0] != "2":
+            pass
+        other.execute("CREATE TABLE elsewhere (a int)")
+        answer = wire.ask(execute(), SYNC)
+        fetched = rows(wire.ask(query("FETCH 5 FROM c"))) if text.startswith("DECLARE") else None
+        wire.ask(query("COMMIT"))
+        other.execute("DROP TABLE halfway, elsewhere")
+    assert ("C", tag + b"\0") in answer, answer
+    assert fetched in (None, [[b"1"], [b"2"]])

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -427,6 +428,35 @@ def test_a_deadlock_is_broken_with_40p01(shared_server, accounts):
         thread.join(30)
     assert sorted(outcome, key=str) == ["40P01", None]
     assert accounts.execute("SELECT n FROM acc ORDER BY id").fetchall() == [(1,), (1,)]
+
+
+@pytest.mark.parametrize("change", ["DROP TABLE second", "TRUNCATE second"])
+@pytest.mark.parametrize("statement", ["VACUUM", "ANALYZE", "DROP SCHEMA old CASCADE"])
+def test_a_command_for_many_tables_takes_each_as_it_is_when_its_turn_comes(shared_server, automatic, statement, change):
+    automatic.execute("CREATE SCHEMA old")
+    automatic.execute("SET search_path = old")
+    for table in ("first", "second"):
+        automatic.execute(f"CREATE TABLE {table} (a int PRIMARY KEY, b text)")
+        automatic.execute(f"INSERT INTO {table} SELECT i, repeat('x', 100) FROM generate_series(1, 5000) i")
+    with shared_server.connect() as holder, shared_server.connect(autocommit=True) as other, ThreadPoolExecutor() as pool:
+        holder.execute("LOCK TABLE old.first IN ACCESS EXCLUSIVE MODE")
+        waiting = pool.submit(automatic.execute, statement)
+        time.sleep(0.2)
+        assert not waiting.done()
+        other.execute("SET search_path = old")
+        other.execute(change)
+        # Takes the pages that have become free.
+        time.sleep(0.2)
+        for number in range(10):
+            other.execute(f"CREATE TABLE public.new{number} AS SELECT i, repeat('y', 100) FROM generate_series(1, 5000) i")
+        holder.commit()
+        waiting.result(30)
+        other.execute("CHECKPOINT")
+        for number in range(10):
+            query = f"SELECT count(*), sum(i), min(repeat) FROM public.new{number}"
+            assert other.execute(query).fetchone() == (5000, 12502500, "y" * 100)
+            other.execute(f"DROP TABLE public.new{number}")
+        other.execute("DROP SCHEMA IF EXISTS old CASCADE")
 
 
 def test_concurrent_updates_of_one_row_all_count(shared_server, accounts):

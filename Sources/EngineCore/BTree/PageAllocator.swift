@@ -318,10 +318,16 @@ package final class PageAllocator: @unchecked Sendable {
         mutex.withLock { space.trees.keys.map { TreeID($0) } }
     }
 
-    /// True if a tree has the page, or was promised it.
+    /// True if a tree has the page, or was promised it, or it says whose the pages of a shared extent are. What lies in the
+    /// pages that a shared extent never hands out is nobody's.
     package func isInUse(_ page: PageID) -> Bool {
-        geometry.contains(page)
-            && mutex.withLock { space.isTaken(geometry.extent(of: page), geometry.index(of: page)) }
+        guard geometry.contains(page) else { return false }
+        let (extent, index) = (geometry.extent(of: page), geometry.index(of: page))
+        return mutex.withLock {
+            let isUnusable =
+                space.owner(extent) == ExtentMapPage.sharedOwner && index > 0 && index < SharedExtentPage.firstIndex
+            return !isUnusable && space.isTaken(extent, index)
+        }
     }
 
     /// The suspects are dealt with.

@@ -9,12 +9,8 @@ import SQLSyntax
 import SQLTypes
 
 extension Session {
-    func copy(_ plan: CopyPlan, _ statement: PreparedStatement) throws(EngineError) -> CommandTag {
-        for lock in plan.locks {
-            try catalog.storage.lock(
-                database: catalog.database, relation: lock.relation, mode: lock.mode, noWait: false)
-        }
-        if plan.catalogVersion != catalog.version { try self.plan(statement) }
+    func copy(_ statement: PreparedStatement) throws(EngineError) -> CommandTag {
+        _ = try lockAndValidate(statement)
         guard case .copy(let plan) = statement.planned else {
             throw EngineError(.internalError, "a COPY was planned as something else")
         }

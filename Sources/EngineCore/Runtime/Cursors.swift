@@ -18,10 +18,12 @@ extension Session {
         if portals.contains(where: { $0.name == name }) {
             throw EngineError("42P03", "cursor \"\(String(decoding: name, as: UTF8.self))\" already exists")
         }
-        // A statement of its own: the plan's operator tree is the cursor's alone.
+        // A statement of its own, the query without its DECLARE: the plan's operator tree is the cursor's alone, and when a
+        // definition has changed before the locks were ours, the query is what is planned again.
+        var parsed = statement.parsed
+        parsed?.statement = .query(declaration.query)
         let own = PreparedStatement(
-            name: name, text: statement.text, parsed: statement.parsed, declaredTypes: statement.declaredTypes,
-            isFromSQL: false)
+            name: name, text: statement.text, parsed: parsed, declaredTypes: statement.declaredTypes, isFromSQL: false)
         own.parameterTypes = query.parameterTypes
         own.planned = .query(query)
         let portal = Portal()

@@ -9,7 +9,11 @@ import SQLTypes
 
 extension Session {
     /// Fills the portal's text rows.
-    func explain(_ portal: Portal, _ options: ExplainOptions, _ query: PlannedQuery) throws(EngineError) {
+    func explain(_ portal: Portal, _ statement: PreparedStatement) throws(EngineError) {
+        _ = try lockAndValidate(statement)
+        guard case .explain(let options, let query) = statement.planned else {
+            throw EngineError(.internalError, "an EXPLAIN was planned as something else")
+        }
         portal.textTag = CommandTag("EXPLAIN")
         guard options.isAnalyze else {
             portal.textRows = ExplainText.lines(query, options, catalog).map { [$0] }

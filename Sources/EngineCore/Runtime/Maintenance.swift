@@ -41,6 +41,8 @@ extension Session {
             }
         }
         for table in tables {
+            // The wait for the lock, and the tables before, take time in which this one may be changed or dropped.
+            guard let table = try catalog.openTable(table.oid, mode: .shareUpdateExclusive) else { continue }
             if !vacuum.isAnalyzeOnly { try purge(table) }
             if analyzes { try analyze(table) }
         }
@@ -48,8 +50,6 @@ extension Session {
     }
 
     private func purge(_ table: TableDescriptor) throws(EngineError) {
-        try catalog.storage.lock(
-            database: catalog.database, relation: table.oid, mode: .shareUpdateExclusive, noWait: false)
         transaction.beginStatement()
         _ = try tables.store(table).vacuum()
     }
@@ -59,8 +59,6 @@ extension Session {
 
     /// Reads the table once and keeps a uniform sample (Vitter's algorithm R, 1985).
     private func analyze(_ table: TableDescriptor) throws(EngineError) {
-        try catalog.storage.lock(
-            database: catalog.database, relation: table.oid, mode: .shareUpdateExclusive, noWait: false)
         let live = table.columns.filter { !$0.isDropped }
         if live.isEmpty { return }
         transaction.beginStatement()

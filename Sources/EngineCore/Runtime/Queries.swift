@@ -89,7 +89,7 @@ extension Session {
     }
 
     /// Takes the plan's locks; replans when a definition has changed before they were ours. True if it had to.
-    private func lockAndValidate(_ statement: PreparedStatement) throws(EngineError) -> Bool {
+    func lockAndValidate(_ statement: PreparedStatement) throws(EngineError) -> Bool {
         var isNew = false
         while let planned = statement.planned {
             for lock in Self.locks(planned) {
@@ -133,13 +133,13 @@ extension Session {
         case .query(let query):
             if portal.state == .bound { try open(portal, query) }
             return try fetch(portal, rowLimit: rowLimit)
-        case .copy(let plan):
+        case .copy:
             portal.state = .done
-            return try copy(plan, statement)
-        case .explain(let options, let query):
+            return try copy(statement)
+        case .explain:
             if portal.state == .bound {
                 portal.state = .running
-                try explain(portal, options, query)
+                try explain(portal, statement)
             }
             return try sendText(portal, rowLimit: rowLimit)
         case .cursor(let declaration, let query):
@@ -177,7 +177,9 @@ extension Session {
             throw EngineError(.readOnlySQLTransaction, "cannot execute \(verb) in a read-only transaction")
         }
         let isNew = try lockAndValidate(statement)
-        guard case .query(let query) = statement.planned else { return }
+        guard case .query(let query) = statement.planned else {
+            throw EngineError(.internalError, "a query was planned as something else")
+        }
         if isNew, query.resultColumns.map({ $0.type.oid }) != portal.columns.map({ $0.type.oid }) {
             throw EngineError(.featureNotSupported, "cached plan must not change result type")
         }

@@ -307,6 +307,13 @@ package final class CatalogSession: @unchecked Sendable {
         }
     }
 
+    /// Locks a table found by enumeration and reads what it is now. Nil: it has been dropped meanwhile.
+    package func openTable(_ oid: ObjectID, mode: TableLockMode) throws(EngineError) -> TableDescriptor? {
+        try storage.lock(database: database, relation: oid, mode: mode, noWait: false)
+        guard case .table(let table) = try relation(oid) else { return nil }
+        return table
+    }
+
     // MARK: - Enumeration (pg_class and kin)
 
     package func allTables() throws(EngineError) -> [TableDescriptor] {

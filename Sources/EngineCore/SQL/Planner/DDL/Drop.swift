@@ -221,8 +221,7 @@ extension DefinitionExecutor {
             }
             for view in views where try session.relation(view.oid) != nil { try writer.drop(view) }
             for table in tables {
-                try session.storage.lock(
-                    database: session.database, relation: table.oid, mode: .accessExclusive, noWait: false)
+                guard let table = try session.openTable(table.oid, mode: .accessExclusive) else { continue }
                 notice("drop cascades to table \(name.text).\(text(table.name))")
                 try dropTable(table, cascade: true)
             }
