@@ -85,6 +85,7 @@ private func quorumCase(_ context: SuiteContext) throws(EngineError) {
         ("two that do not know each other", [.damaged, nine, seven, .damaged], .e, nil, []),
         ("all damaged", [.damaged, .damaged, .damaged, .damaged], .e, nil, []),
         ("all unreadable", [.unreadable, .unreadable, .unreadable, .unreadable], .e, nil, []),
+        ("zeros, and one that cannot be read", [.zero, .zero, .unreadable, .zero], .e, nil, []),
         ("a fork", [eight, eight, otherEight, otherEight], .f, nil, []),
         ("a fork by one", [eight, eight, eight, otherEight], .f, nil, []),
         ("an update is missing", [orphanNine, eight, eight, eight], .g, nil, []),
@@ -104,6 +105,9 @@ private func quorumCase(_ context: SuiteContext) throws(EngineError) {
         if row.sequence == nil {
             let error = SuperblockQuorum.error(decision.verdict, row.1, deviceByteCount: byteCount)
             context.expect(error.severity == .fatal, "\(row.0): a refusal ends the start")
+            // What could not be read is not called damaged: it may be sound the next time.
+            context.expect(
+                (error.state == .ioError) == row.1.contains(.unreadable), "\(row.0): error \(error.state)")
         }
     }
 }

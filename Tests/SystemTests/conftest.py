@@ -25,6 +25,8 @@ class Server:
         self.disk = folder / "test.disk"
         self.size, self.memory, self.extra = size, memory, extra
         self.process = None
+        #: The process's; None: as the tests have it.
+        self.environment: dict[str, str] | None = None
         self.lines: list[str] = []
         self.host = self.port = None
 
@@ -36,7 +38,8 @@ class Server:
 
     def start(self) -> "Server":
         self.process = subprocess.Popen(
-            self.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+            self.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            env=self.environment)
         ready: queue.Queue = queue.Queue()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
         try:
