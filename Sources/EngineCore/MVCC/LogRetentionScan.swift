@@ -1,9 +1,10 @@
 // Reading the zone once more, ahead of giving it back: which transactions run where, and which blocks hold updates of those
 // that have not ended. These are copied in stretches of up to a mebibyte, small gaps included.
 //
-// A record may run over many blocks. Its header says whose it is, so only the header's bytes are put together. A record that
-// is not finished where reading stops has been noted in the table and is read again from its start the next time: noting an
-// update twice is the same as once, and a block is copied once.
+// A record may run over many blocks. Its header says whose it is, so only the header's bytes are put together. It is noted in the
+// table when its end has been seen: one that a crash cut off never happened, as recovery's analysis has it, and the block behind
+// it, of a later boot, begins a record of its own. A record that is not finished where reading stops is read again from its
+// start the next time; a block is copied once.
 
 import AsyncIO
 import BufferPool
@@ -79,10 +80,6 @@ extension LogRetention {
             offset += step.byteCount
             if let head = step.header {
                 scan.isNeeded = head.kind == .update && !isOver(head.transactionID)
-                if scan.isNeeded || head.kind != .update {
-                    table.transactions.note(
-                        head.kind, head.transactionID, at: scan.recordStart, undoNextLSN: head.undoNextLSN)
-                }
                 if scan.isNeeded {
                     scan.owner = head.transactionID
                     stretch.owners.insert(head.transactionID)
@@ -94,6 +91,11 @@ extension LogRetention {
             // A header that goes on in the next stretch may be anybody's.
             if scan.isNeeded || scan.isInHeader && index == stretch.count - 1 { stretch.mark(index) }
             if scan.isAtStart {
+                if let head = scan.header, scan.isNeeded || head.kind != .update {
+                    table.transactions.note(
+                        head.kind, head.transactionID, at: scan.recordStart, undoNextLSN: head.undoNextLSN)
+                }
+                scan.header = nil
                 scan.isNeeded = false
                 scan.recordStart = LSN(first + UInt64(offset))
             }
@@ -184,6 +186,8 @@ private struct RecordScan {
     var isNeeded = false
     /// Whose, if it is needed.
     var owner: UInt64 = 0
+    /// The header of the record being read, once it is complete.
+    var header: Header?
     private var firstOffset: Int
     private var epoch: UInt32?
     private var head = InlineArray<5, UInt64>(repeating: 0)
@@ -204,6 +208,7 @@ private struct RecordScan {
         if let epoch, epoch != block.epoch {
             headByteCount = 0
             restByteCount = 0
+            header = nil
             isNeeded = false
         }
         epoch = block.epoch
@@ -231,6 +236,7 @@ private struct RecordScan {
         let total = Int(UInt32(truncatingIfNeeded: head[0]))
         restByteCount = max(0, total - LogRecordLayout.headerByteCount)
         let kind = LogRecordKind(rawValue: UInt8(truncatingIfNeeded: head[0] >> 32)) ?? .note
-        return (taken, Header(kind: kind, transactionID: head[1], undoNextLSN: LSN(head[3])))
+        header = Header(kind: kind, transactionID: head[1], undoNextLSN: LSN(head[3]))
+        return (taken, header)
     }
 }
