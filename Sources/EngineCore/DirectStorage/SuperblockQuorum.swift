@@ -10,7 +10,7 @@
 //   B    two or three equal and newest, none newer                       open, mend the others
 //   C    two or more equal, one newer that names them as its parent      open the older: the update did not finish
 //   D    no two equal; the newest names another copy as its parent       open the newest: it was whole and true
-//   E    no two vouch for each other                                     refuse: quorum lost
+//   E    no two vouch for each other                                     refuse: quorum lost, or unreadable
 //   F    same sequence, different contents                               refuse: two engines wrote to it
 //   G    one newer that does not name the two or more equal as parent    refuse: an update is missing
 //   H    all zeros                                                       refuse: not formatted
@@ -185,6 +185,13 @@ package enum SuperblockQuorum {
         default:
             var validCount = 0
             for case .valid in copies { validCount += 1 }
+            let unreadableCount = copies.count { $0 == .unreadable }
+            if unreadableCount > 0 {
+                // What could not be read may be what is missing: nothing is known to be lost.
+                return EngineError(
+                    .ioError, "could not read the superblock: \(unreadableCount) of its four copies are unreadable",
+                    severity: .fatal, detail: "Valid copies: \(validCount).", hint: "Check the device, and try again.")
+            }
             return EngineError(
                 .dataCorrupted, "the superblock is damaged: no two of its four copies agree", severity: .fatal,
                 detail: "Valid copies: \(validCount).", hint: "Restore the database from a backup or a replica.")
