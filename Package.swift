@@ -159,13 +159,13 @@ let package = Package(
         engine("EngineCore", ["Platform", "Fibers", "Runtime", "PostgresWire", "Shell"]),
 
         .target(
-            name: "SimulatedPlatform", dependencies: ["Platform", "Fibers", "CLinux", "CPrimitives"],
+            name: "SimulatedPlatform", dependencies: ["Platform", "Fibers", "NetworkEngine", "CLinux", "CPrimitives"],
             swiftSettings: common),
         .target(
             name: "Simulation",
             dependencies: [
                 "Platform", "Fibers", "AsyncIO", "DirectStorage", "LayoutManager", "WALEngine", "Runtime", "EngineCore",
-                "SharedSuite", "SimulatedPlatform",
+                "NetworkEngine", "PostgresWire", "SharedSuite", "SimulatedPlatform",
             ],
             swiftSettings: common),
         .target(

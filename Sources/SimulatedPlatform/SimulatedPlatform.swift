@@ -9,6 +9,7 @@
 import CLinux
 import CPrimitives
 import Fibers
+import NetworkEngine
 import Platform
 
 package struct MachineProfile: Sendable {
@@ -43,6 +44,11 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     }
 
     package let disk: SimulatedDisk
+    /// Nil without a network.
+    private let network: SimulatedNetwork?
+    private var server: SimulatedHost?
+    /// Whose streams clients on this machine use.
+    package private(set) var clients: SimulatedHost?
     private let profile: MachineProfile
     private var random: SimulationRandom
     private var cores: [Core] = []
@@ -65,11 +71,18 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     package private(set) var refusedCount = 0
     private var memory: [(base: UnsafeMutableRawPointer, byteCount: Int)] = []
 
-    package init(_ profile: MachineProfile, _ disk: SimulatedDisk, _ random: SimulationRandom, startingAt time: UInt64)
-    {
+    package init(
+        _ profile: MachineProfile, _ disk: SimulatedDisk, _ network: SimulatedNetwork?, _ random: SimulationRandom,
+        startingAt time: UInt64
+    ) {
         self.profile = profile
         self.disk = disk
+        self.network = network
         self.random = random
+        if let network {
+            server = SimulatedHost(1, network, coreCount: profile.coreCount, random: &self.random, now: time)
+            clients = SimulatedHost(2, network, coreCount: profile.coreCount, random: &self.random, now: time)
+        }
         self.time = time
         cores = Array(repeating: Core(), count: profile.coreCount)
         stackPointers = .allocate(capacity: profile.coreCount)
@@ -93,6 +106,10 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
 
     package func runWorkers(_ body: @escaping @Sendable (CoreIndex) -> Void) {
         self.body = body
+        defer {
+            server?.detach()
+            clients?.detach()
+        }
         for core in 0..<cores.count {
             guard let stack = dbk_map(Self.stackByteCount, -1, 0) else { preconditionFailure("no memory for a core") }
             memory.append((stack, Self.stackByteCount))
@@ -106,6 +123,7 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
                 return
             }
             disk.advance(to: time) { core, event in cores[core].ready.append(event) }
+            driveNetwork()
             if end == .exited {
                 disk.loseProcess()
                 return
@@ -128,6 +146,14 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
         }
     }
 
+    private func driveNetwork() {
+        guard let network else { return }
+        network.advance(to: time)
+        for host in [server, clients] {
+            host?.drive(time) { core, event in cores[core].ready.append(event) }
+        }
+    }
+
     private func isRunnable(_ core: Core) -> Bool {
         !core.hasEnded
             && (!core.isParked || core.isNotified || !core.ready.isEmpty || core.deadline.rawValue <= time)
@@ -135,6 +161,12 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
 
     private var nextEvent: UInt64? {
         var next = disk.nextDue
+        if let due = network?.nextDue { next = min(next ?? UInt64.max, due) }
+        for host in [server, clients] {
+            if let deadline = host?.nextDeadline, deadline != Nanoseconds.never.rawValue {
+                next = min(next ?? UInt64.max, deadline)
+            }
+        }
         for core in cores where !core.hasEnded && core.isParked && core.deadline != .never {
             next = min(next ?? UInt64.max, core.deadline.rawValue)
         }
@@ -246,20 +278,23 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
         disk.queue(core, operation, vectors, offset: offset, tag: tag, now: time)
     }
 
-    // MARK: Streams: there is no network
-
-    private static let noNetwork = EngineError.notSupported("a network in a simulated machine")
+    // MARK: Streams
 
     package func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {
-        throw Self.noNetwork
+        guard let server else { throw EngineError.notSupported("a network in a simulated machine without one") }
+        return try server.service.listen(address: address)
     }
-    package func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool { true }
+    package func queueAccept(_ core: CoreIndex, _ listener: StreamHandle, tag: Tag) -> Bool {
+        server?.service.queueAccept(core, listener, tag: tag) ?? true
+    }
     package func queueReceive(_ core: CoreIndex, _ stream: StreamHandle, into buffer: IOVector, tag: Tag) -> Bool {
-        true
+        server?.service.queueReceive(core, stream, into: buffer, tag: tag) ?? true
     }
-    package func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool { true }
-    package func shutdown(_ stream: StreamHandle) {}
-    package func close(_ stream: StreamHandle) {}
+    package func queueSend(_ core: CoreIndex, _ stream: StreamHandle, _ buffer: IOVector, tag: Tag) -> Bool {
+        server?.service.queueSend(core, stream, buffer, tag: tag) ?? true
+    }
+    package func shutdown(_ stream: StreamHandle) { server?.service.shutdown(stream) }
+    package func close(_ stream: StreamHandle) { server?.service.close(stream) }
 
     // MARK: The rest
 

@@ -56,11 +56,13 @@ extension History {
                     "check has not found the damage to page \(page): \(inspection.said.joined(separator: "; "))")
             }
         }
+        let server = try serve(engine)
         if isCreated {
             let sessions = try openSessions(engine, scheduler)
             try verify(sessions, scheduler)
             try onEach(scheduler) { sessions[$0].end() }
         }
+        server?.stop()
         try engine.close()
     }
 }

@@ -4,6 +4,7 @@
 import EngineCore
 import Fibers
 import Platform
+import PostgresWire
 import Runtime
 import SharedSuite
 import SimulatedPlatform
@@ -24,6 +25,9 @@ package struct HistoryReport: Sendable {
     package var metCount = 0
     package var failedCount = 0
     package var refusedCount = 0
+    /// Frames that were sent, and of them those that were lost, late, or came twice.
+    package var frameCount = 0
+    package var harmedFrameCount = 0
     /// Virtual nanoseconds.
     package var time: UInt64 = 0
     /// Of a failure, what happened before it, oldest first.
@@ -39,6 +43,7 @@ package final class History: @unchecked Sendable {
     let profile: SimulationProfile
     let world: World
     let disk: SimulatedDisk
+    private let network: SimulatedNetwork?
     var random: SimulationRandom
     let knowledge: UnsafeMutablePointer<Knowledge>
     var report: HistoryReport
@@ -71,6 +76,7 @@ package final class History: @unchecked Sendable {
         }
         profile = drawn
         disk = SimulatedDisk(profile.disk, random.split())
+        network = profile.network.isThere ? SimulatedNetwork(profile.network, random.split()) : nil
         world = World(profile, disk)
         knowledge = .allocate(capacity: profile.sessionCount)
         knowledge.initialize(repeating: Knowledge(), count: profile.sessionCount)
@@ -99,10 +105,18 @@ package final class History: @unchecked Sendable {
         report.droppedCount = disk.droppedCount
         report.metCount = disk.metCount
         report.failedCount = disk.failedCount
+        if let network {
+            report.frameCount = network.sentCount
+            report.harmedFrameCount = network.lostCount + network.lateCount + network.doubledCount
+        }
         report.watched = disk.watched
         report.time = time
         var digest = disk.digest
-        for number in [verdict.commitCount, verdict.abortCount, verdict.statementCount] { digest.add(UInt64(number)) }
+        for number in [
+            verdict.commitCount, verdict.abortCount, verdict.statementCount, report.frameCount, report.harmedFrameCount,
+        ] {
+            digest.add(UInt64(number))
+        }
         digest.add(time)
         report.digest = digest.value
         return report
@@ -115,9 +129,10 @@ package final class History: @unchecked Sendable {
         if purpose == .work || purpose == .finish { report.roundCount += 1 }
         let round = report.roundCount
         let verdict = world.verdict
-        let platform = SimulatedPlatform(profile.machine, disk, random.split(), startingAt: time)
+        let platform = SimulatedPlatform(profile.machine, disk, network, random.split(), startingAt: time)
         world.machine = platform
         platform.isCalm = purpose != .work
+        network?.isCalm = purpose != .work
         if purpose == .work {
             // Short lives are as good as long ones at the end, and there can be more of them.
             let span = profile.life.upperBound - profile.life.lowerBound
@@ -191,6 +206,7 @@ package final class History: @unchecked Sendable {
         let engine = try Engine.open(options)
         // Fibers of it may run until the machine stops, also when this one has ended by an error.
         _ = Unmanaged.passRetained(engine)
+        try serve(engine)
         if !isCreated { try create(engine) }
         let sessions = try openSessions(engine, scheduler)
         try verify(sessions, scheduler)
@@ -205,6 +221,17 @@ package final class History: @unchecked Sendable {
             }
         }
         while verdict.failure == nil { Fiber.sleep(.milliseconds(100)) }
+    }
+
+    /// Lets clients in by the network, if there is one.
+    @discardableResult
+    func serve(_ engine: Engine) throws(EngineError) -> Server? {
+        if network == nil { return nil }
+        let server = Server(engine: engine, sessionLimit: options.sessionLimit)
+        _ = try server.listen(WireClient.address)
+        // As the engine, it may be in use until the machine stops.
+        _ = Unmanaged.passRetained(server)
+        return server
     }
 
     /// A session stays on the core where it was opened.
@@ -292,12 +319,14 @@ package final class History: @unchecked Sendable {
         do throws(EngineError) {
             try check()
             let engine = try Engine.open(options)
+            let server = try serve(engine)
             if isCreated {
                 let sessions = try openSessions(engine, scheduler)
                 try verify(sessions, scheduler)
                 try progress(sessions, scheduler)
                 try onEach(scheduler) { sessions[$0].end() }
             }
+            server?.stop()
             // Reading ahead may be at it still.
             var leaks = engine.leaks()
             for _ in 0..<20 where !leaks.isEmpty {

@@ -22,8 +22,7 @@ final class SimulatedSession {
     /// The transaction underway: its level, and its place in the record of dependencies.
     private(set) var level = Dependencies.Level.readCommitted
     private(set) var work = 0
-    private let session: Session
-    private let port = LinePort()
+    private var client: any DatabaseClient
     private let knowledge: UnsafeMutablePointer<Knowledge>
     private(set) var commitCount = 0
     /// It has its prepared statements.
@@ -40,12 +39,17 @@ final class SimulatedSession {
         self.random = random
         self.world = world
         self.knowledge = knowledge
-        session = try engine.openSession(
-            user: Array("postgres".utf8), database: Array("postgres".utf8), processID: Int32(number + 1), port: port,
-            settings: [])
+        client = try Self.connect(engine, world, database: "postgres", processID: Int32(number + 1))
     }
 
-    func end() { session.end() }
+    private static func connect(
+        _ engine: Engine, _ world: World, database: String, processID: Int32
+    ) throws(EngineError) -> any DatabaseClient {
+        if let host = world.machine?.clients { return try WireClient(host, database: Array(database.utf8)) }
+        return try DirectClient(engine, database: Array(database.utf8), processID: processID)
+    }
+
+    func end() { client.end() }
 
     func fail(_ text: String) { world.verdict.fail("session \(number): \(text)") }
 
@@ -53,23 +57,14 @@ final class SimulatedSession {
 
     @discardableResult
     func run(_ sql: String, copying pieces: [[UInt8]] = []) throws(EngineError) -> [Line] {
-        port.copyPieces = pieces
-        return try run(sql, on: session, port)
+        try run(sql, copying: pieces, by: client)
     }
 
-    private func run(_ sql: String, on session: Session, _ port: LinePort) throws(EngineError) -> [Line] {
-        port.lines.removeAll()
+    private func run(
+        _ sql: String, copying pieces: [[UInt8]], by client: any DatabaseClient
+    ) throws(EngineError) -> [Line] {
         world.verdict.note(number, sql, at: engine.scheduler.platform.now().rawValue)
-        let text = Array(sql.utf8)
-        do throws(EngineError) {
-            try text.withBytes { (bytes) throws(EngineError) in try session.simpleQuery(bytes) }
-        } catch {
-            // As a server does: what only recovery can mend ends the process.
-            if error.severity == .panic { engine.panic(error) }
-            session.failTransaction()
-            throw error
-        }
-        return port.lines
+        return try client.run(Array(sql.utf8), copying: pieces)
     }
 
     func expect(_ sql: String, _ wanted: [String]) throws(EngineError) {
@@ -94,7 +89,11 @@ final class SimulatedSession {
             try run("BEGIN ISOLATION LEVEL \(isolation[level.rawValue])")
             for _ in 0...random.next(below: 6) { try WorkStep.drawn(&random).run(self) }
             if random.chance(permille: 150) {
-                try run("ROLLBACK")
+                if world.machine?.clients != nil, random.next(below: 4) == 0 {
+                    try hangUp()
+                } else {
+                    try run("ROLLBACK")
+                }
                 world.verdict.abortCount += 1
                 world.dependencies.end(work, .aborted)
                 return
@@ -123,6 +122,16 @@ final class SimulatedSession {
             world.verdict.abortCount += 1
         }
         knowledge.pointee.inDoubt = nil
+    }
+
+    /// The client goes in the middle of a transaction, perhaps with a statement on its way, and another takes its place: what the
+    /// transaction has done goes when the server hears of it.
+    private func hangUp() throws(EngineError) {
+        let last = random.next(below: 2) == 0 ? nil : "UPDATE account SET balance = balance - 1000000 WHERE id < 3"
+        world.verdict.note(number, "hangs up after \(last ?? "nothing")", at: engine.scheduler.platform.now().rawValue)
+        client.hangUp(after: last.map { Array($0.utf8) })
+        client = try Self.connect(engine, world, database: "postgres", processID: Int32(number + 1))
+        isPrepared = false
     }
 
     private func rollBack() {
@@ -156,12 +165,9 @@ final class SimulatedSession {
 
     /// Runs statements as a second session, in the session's own database.
     func inTenant(_ body: ((String) throws(EngineError) -> [Line]) throws(EngineError) -> Void) throws(EngineError) {
-        let port = LinePort()
-        let session = try engine.openSession(
-            user: Array("postgres".utf8), database: Array(tenant.utf8), processID: Int32(number + 1001), port: port,
-            settings: [])
-        defer { session.end() }
-        try body { (sql) throws(EngineError) in try run(sql, on: session, port) }
+        let client = try Self.connect(engine, world, database: tenant, processID: Int32(number + 1001))
+        defer { client.end() }
+        try body { (sql) throws(EngineError) in try run(sql, copying: [], by: client) }
     }
 
     // MARK: Shared rows

@@ -7,6 +7,7 @@ package struct SimulationProfile: Sendable {
     package var name: StaticString
     package var machine = MachineProfile()
     package var disk = DiskProfile()
+    package var network = NetworkProfile()
     /// Losses of power, after each of which the database is opened again.
     package var roundCount = 8
     package var sessionCount = 5
@@ -81,6 +82,18 @@ package struct SimulationProfile: Sendable {
                 profile.cachePageCount = 160
                 profile.bulkRowCount = 4000
                 profile.longNotePermille = 150
+            }
+        ),
+        (
+            "network",
+            { profile in
+                profile.network.isThere = true
+                profile.network.lostPermille = 5
+                profile.network.doubledPermille = 5
+                profile.network.latePermille = 20
+                profile.network.partitionPause = 10_000_000...500_000_000
+                profile.life = 2_000_000...400_000_000
+                profile.roundCount = 6
             }
         ),
         (

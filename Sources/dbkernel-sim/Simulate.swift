@@ -102,7 +102,10 @@ struct Simulate: ParsableCommand {
                 "seed \(seed), profile \(report.profile): \(report.roundCount) rounds, \(report.commitCount) commits, "
                     + "\(report.abortCount) rollbacks, \(report.statementCount) statements, \(report.writeCount) writes, "
                     + "\(report.droppedCount) dropped, \(report.tornCount) torn, \(report.failedCount) failed, \(report.metCount) damaged, "
-                    + "\(report.refusedCount) refused, \(report.time / 1_000_000) ms, digest "
+                    + "\(report.refusedCount) refused, "
+                    + (report.frameCount == 0
+                        ? "" : "\(report.harmedFrameCount) of \(report.frameCount) frames harmed, ")
+                    + "\(report.time / 1_000_000) ms, digest "
                     + hexadecimal(report.digest))
             if page != nil { show("watched", report.watched) }
             guard let failure = report.failure else { return }

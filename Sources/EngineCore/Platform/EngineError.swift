@@ -13,6 +13,9 @@ package struct SQLState: Hashable, Sendable, ExpressibleByStringLiteral {
         self.packed = packed
     }
 
+    /// `packed` as above, of a state that came over a wire.
+    package init(packed: UInt64) { self.packed = packed }
+
     /// The five ASCII bytes, in order.
     package var bytes: [UInt8] { (0..<5).map { UInt8(truncatingIfNeeded: packed >> UInt64(8 * (4 - $0))) } }
 

@@ -13,7 +13,7 @@ package struct MACAddress: RawRepresentable, BitwiseCopyable, Sendable {
     @inline(__always) package static func == (a: MACAddress, b: MACAddress) -> Bool { a.rawValue == b.rawValue }
     @inline(__always) package static func != (a: MACAddress, b: MACAddress) -> Bool { a.rawValue != b.rawValue }
 
-    @inline(__always) static func load(_ base: UnsafeRawPointer) -> MACAddress {
+    @inline(__always) package static func load(_ base: UnsafeRawPointer) -> MACAddress {
         MACAddress(rawValue: UInt64(base.big(0, as: UInt16.self)) << 32 | UInt64(base.big(2, as: UInt32.self)))
     }
     @inline(__always) func store(_ base: UnsafeMutableRawPointer) {
