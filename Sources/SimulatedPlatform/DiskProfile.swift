@@ -4,7 +4,7 @@ import Platform
 
 /// How a device behaves. Chances are of a thousand.
 package struct DiskProfile: Sendable {
-    package var byteCount: UInt64 = 96 << 20
+    package var byteCount: UInt64 = 64 << 20
     package var sectorByteCount = 512
     /// Bytes that are written all or not at all.
     package var atomicWriteByteCount = 512

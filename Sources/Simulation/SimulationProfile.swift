@@ -38,6 +38,7 @@ package struct SimulationProfile: Sendable {
                 profile.disk.refusedPermille = 0
                 profile.disk.shortPermille = 0
                 profile.disk.slowPermille = 0
+                profile.life = 500_000...25_000_000
             }
         ),
         ("torn", { _ in }),
@@ -77,7 +78,7 @@ package struct SimulationProfile: Sendable {
         (
             "tiny",
             { profile in
-                profile.disk.byteCount = 256 << 20
+                profile.disk.byteCount = 64 << 20
                 // Pages come and go.
                 profile.cachePageCount = 160
                 profile.bulkRowCount = 4000
@@ -110,7 +111,7 @@ package struct SimulationProfile: Sendable {
         (
             "sparse",
             { profile in
-                profile.disk.byteCount = 256 << 20
+                profile.disk.byteCount = 64 << 20
                 // The file system beneath the device's file is full now and then.
                 profile.disk.storableByteCount = 10 << 20
                 profile.bulkRowCount = 5000
@@ -120,7 +121,7 @@ package struct SimulationProfile: Sendable {
         (
             "poor",
             { profile in
-                profile.disk.byteCount = 256 << 20
+                profile.disk.byteCount = 64 << 20
                 profile.machine.outOfMemoryPermille = 20
                 profile.bulkRowCount = 1000
             }
@@ -128,7 +129,7 @@ package struct SimulationProfile: Sendable {
         (
             "failing",
             { profile in
-                profile.disk.byteCount = 256 << 20
+                profile.disk.byteCount = 64 << 20
                 profile.disk.readErrorPermille = 5
                 profile.disk.writeErrorPermille = 2
                 profile.disk.flushErrorPermille = 5
@@ -139,7 +140,7 @@ package struct SimulationProfile: Sendable {
         (
             "rotten",
             { profile in
-                profile.disk.byteCount = 256 << 20
+                profile.disk.byteCount = 64 << 20
                 profile.disk.latentPermille = 10
                 profile.disk.rotPermille = 20
                 profile.disk.misdirectedReadPermille = 2
