@@ -35,6 +35,8 @@ final class World: @unchecked Sendable {
         case .dataCorrupted, .indexCorrupted: disk.metCount > 0
         // What cannot be read, or is damaged, is not taken for empty.
         case .cannotConnectNow: disk.metCount > 0 || disk.failedCount > 0
+        // A write that has gone astray on a device that was not formatted yet: now it holds something.
+        case .objectInUse: disk.metCount > 0
         default: false
         }
     }

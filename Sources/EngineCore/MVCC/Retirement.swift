@@ -36,6 +36,7 @@ extension TransactionManager {
     /// Hands a dropped tree to the worker that will free its pages when no snapshot older than `lsn` is left.
     func retire(tree: VersionedTree, at lsn: UInt64, worker: WorkerPointer) {
         worker.pointee.droppedTrees.append((tree, lsn))
+        worker.pointee.wakePurger()
     }
 
     /// Starts one purging fiber per worker. Call on a worker, once.
@@ -65,7 +66,16 @@ extension TransactionManager {
                 // A page that cannot be read is reported to whoever needs it; garbage in it can wait.
                 scheduler.platform.log("purge: \(error.message)")
             }
-            _ = Fiber.park(until: Fiber.now() + .milliseconds(20))
+            if worker.pointee.hasNothingToPurge {
+                // An idle engine leaves its cores asleep. No other fiber of this worker runs between the look and the park, and
+                // only this worker's fibers queue anything here: each wakes us.
+                worker.pointee.idlePurger = Fiber.current
+                Fiber.park()
+                worker.pointee.idlePurger = .none
+            } else {
+                // What is left waits for snapshots to end, which tell nobody.
+                _ = Fiber.park(until: Fiber.now() + .milliseconds(20))
+            }
         }
     }
 

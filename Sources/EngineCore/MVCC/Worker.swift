@@ -1,6 +1,7 @@
 // What the transaction manager keeps per worker. Only that worker's fibers touch it, except for the two published atomics,
 // which lie in the first and the second cache line.
 
+import Fibers
 import Platform
 import Synchronization
 
@@ -54,6 +55,8 @@ package struct TransactionWorker: ~Copyable {
     var droppedTrees: [(tree: VersionedTree, lsn: UInt64)] = []
     /// Transactions that got an id here.
     var startedCount: UInt64 = 0
+    /// The purging fiber while there is nothing for it to do; nobody otherwise.
+    var idlePurger = FiberRef.none
     let core: CoreIndex
 
     init(core: CoreIndex, area: UndoArea, workerCount: Int) {
@@ -95,6 +98,16 @@ package struct TransactionWorker: ~Copyable {
         if let last = endedTail { last.pointee.next = ending } else { endedHead = ending }
         endedTail = ending
         endedCount += 1
+        wakePurger()
+    }
+
+    /// True if no transaction waits for its retirement or purge, and no tree to be freed.
+    var hasNothingToPurge: Bool { endedHead == nil && purgeHead == nil && droppedTrees.isEmpty }
+
+    @inline(__always) mutating func wakePurger() {
+        if idlePurger.isNone { return }
+        Fiber.wake(idlePurger)
+        idlePurger = .none
     }
 
     mutating func dequeueEnded() -> EndingPointer {
