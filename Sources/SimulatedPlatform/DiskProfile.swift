@@ -46,6 +46,22 @@ package struct DiskProfile: Sendable {
     }
 }
 
+/// Counts requests to write to some pages.
+package struct DiskTrap {
+    let pages: Range<Int>
+    private var left: Int
+    package init(pages: Range<Int>, left: Int) {
+        self.pages = pages
+        self.left = left
+    }
+
+    /// True at the last of them.
+    mutating func isSprung(by page: Int) -> Bool {
+        if pages.contains(page) { left -= 1 }
+        return left == 0
+    }
+}
+
 /// A request that took effect, for the trace of a failure.
 package struct DiskEvent: Sendable {
     package var time: UInt64

@@ -59,6 +59,9 @@ package final class SimulatedDisk {
     package private(set) var failedCount = 0
     /// The last requests, newest last.
     package private(set) var events: [DiskEvent] = []
+    /// Set to lose the power at a certain request.
+    package var trap: DiskTrap?
+    package var hasSprung = false
     /// A page whose every write, copy and loss is noted in `watched`.
     package var watchedPage: Int?
     package private(set) var watched: [String] = []
@@ -73,6 +76,11 @@ package final class SimulatedDisk {
         damage = DiskDamage(pageCount: Int(profile.byteCount) / pageSize)
     }
 
+    package func disarm() {
+        trap = nil
+        hasSprung = false
+    }
+
     // MARK: Requests
 
     /// False if the queue is full.
@@ -84,6 +92,10 @@ package final class SimulatedDisk {
         var latency = random.next(in: profile.latency)
         if isStruck(profile.slowPermille) { latency *= 100 }
         clock += 1
+        if operation == .write || operation == .durableWrite, trap?.isSprung(by: Int(offset) / pageSize) ?? false {
+            trap = nil
+            hasSprung = true
+        }
         underWay.append(
             Request(
                 operation: operation, vectors: Array(vectors), offset: Int(offset), tag: tag, core: core,
@@ -353,19 +365,19 @@ package final class SimulatedDisk {
             (visible + write.offset).copyMemory(from: write.before, byteCount: write.byteCount)
         }
         for write in cached {
-            // 0 keeps, 1 drops, 2 tears.
-            let fate = write.isDurable ? 0 : random.next(below: 3)
+            // 0 keeps, 1 drops, 2 tears at sectors, 3 tears at pages: of many pages written at once some are whole.
+            let fate = write.isDurable ? 0 : random.next(below: 4)
             if fate == 1 { droppedCount += 1 }
-            if fate == 2 { tornCount += 1 }
+            if fate >= 2 { tornCount += 1 }
             if let page = watchedPage, write.offset < (page + 1) * pageSize,
                 write.offset + write.byteCount > page * pageSize
             {
                 watched.append(
                     "power lost: the write of \(write.byteCount) bytes at \(write.offset / pageSize): \(fate)")
             }
-            let unit = profile.atomicWriteByteCount
+            let unit = fate == 3 ? max(pageSize, profile.atomicWriteByteCount) : profile.atomicWriteByteCount
             for start in stride(from: 0, to: write.byteCount, by: unit) {
-                if fate == 1 || (fate == 2 && random.next(below: 2) == 0) { continue }
+                if fate == 1 || (fate >= 2 && random.next(below: 2) == 0) { continue }
                 (visible + write.offset + start).copyMemory(
                     from: write.after + start, byteCount: min(unit, write.byteCount - start))
             }

@@ -31,6 +31,8 @@ package enum MachineEnd: Sendable {
     case exited
     /// Every core waits, and nothing is on its way.
     case stuck
+    /// It should have come to its end long ago.
+    case late
 }
 
 package final class SimulatedPlatform: Platform, @unchecked Sendable {
@@ -61,6 +63,13 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     private var wallOffset: Int64 = 1_700_000_000_000_000
     /// When the power goes, if it does.
     package var powerLossTime: UInt64?
+    /// When the faults stop and whoever works is to finish what it is at: `isDraining` is true from then on.
+    package var drainTime: UInt64?
+    package private(set) var isDraining = false
+    /// How long what is under way then may take, in nanoseconds.
+    package var patience = UInt64.max
+    /// When the machine must have come to its end.
+    package var deadline: UInt64?
     /// Then only the process is killed: what the device has, it keeps.
     package var keepsPower = false
     package private(set) var end = MachineEnd.stopped
@@ -69,6 +78,13 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
     /// No memory is refused any more.
     package var isCalm = false
     package private(set) var refusedCount = 0
+    /// Of a thousand points (Platform/Interleaving.swift): at how many other cores go on; for builds that have such points.
+    package var interruptionPermille = 0
+    #if MUTATIONS
+        /// Points since the core last gave way: many times what the longest search takes.
+        private var pointCount = 0
+        private static let pointLimit = 10_000_000
+    #endif
     private var memory: [(base: UnsafeMutableRawPointer, byteCount: Int)] = []
 
     package init(
@@ -110,6 +126,10 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
             server?.detach()
             clients?.detach()
         }
+        #if MUTATIONS
+            Interleaving.hook = { [unowned(unsafe) self] isSpinning in interrupt(isSpinning) }
+            defer { Interleaving.hook = nil }
+        #endif
         for core in 0..<cores.count {
             guard let stack = dbk_map(Self.stackByteCount, -1, 0) else { preconditionFailure("no memory for a core") }
             memory.append((stack, Self.stackByteCount))
@@ -122,10 +142,25 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
                 if keepsPower { disk.loseProcess() } else { disk.losePower() }
                 return
             }
+            if disk.hasSprung {
+                // While it is under way, or when it has just happened.
+                disk.hasSprung = false
+                powerLossTime = min(powerLossTime ?? .max, time + UInt64(random.next(in: 0...disk.profile.latency.upperBound)))
+            }
+            if let drainTime, time >= drainTime { drain() }
+            if let deadline, time >= deadline {
+                end = .late
+                disk.forgetRequests()
+                return
+            }
             disk.advance(to: time) { core, event in cores[core].ready.append(event) }
             driveNetwork()
             if end == .exited {
                 disk.loseProcess()
+                return
+            }
+            if end == .late {
+                disk.forgetRequests()
                 return
             }
             if !cores.contains(where: { !$0.hasEnded }) {
@@ -154,6 +189,15 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
         }
     }
 
+    private func drain() {
+        drainTime = nil
+        isDraining = true
+        isCalm = true
+        network?.isCalm = true
+        disk.isCalm = true
+        deadline = time + patience
+    }
+
     private func isRunnable(_ core: Core) -> Bool {
         !core.hasEnded
             && (!core.isParked || core.isNotified || !core.ready.isEmpty || core.deadline.rawValue <= time)
@@ -170,7 +214,7 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
         for core in cores where !core.hasEnded && core.isParked && core.deadline != .never {
             next = min(next ?? UInt64.max, core.deadline.rawValue)
         }
-        if let powerLossTime { next = min(next ?? UInt64.max, powerLossTime) }
+        if let instant = powerLossTime ?? drainTime { next = min(next ?? UInt64.max, instant) }
         return next
     }
 
@@ -181,6 +225,9 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
         }
         cores[core].isParked = false
         running = core
+        #if MUTATIONS
+            pointCount = 0
+        #endif
         dbk_core_word_set(cores[core].word)
         dbk_switch(&mainStackPointer, stackPointers[core])
         cores[core].word = dbk_core_word_get()
@@ -196,6 +243,16 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
         machine.giveWay(core)
         preconditionFailure("a core that has ended runs again")
     }
+
+    #if MUTATIONS
+        /// Between two instructions.
+        private func interrupt(_ isSpinning: Bool) {
+            guard dbk_core_word_get() != nil else { return }
+            pointCount += 1
+            if pointCount > Self.pointLimit { end = .late }
+            if end == .late || isSpinning || random.chance(permille: interruptionPermille) { giveWay(running) }
+        }
+    #endif
 
     /// The core's turn is over.
     private func giveWay(_ core: CoreIndex) { dbk_switch(stackPointers + core, mainStackPointer) }

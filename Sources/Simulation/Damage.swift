@@ -13,7 +13,9 @@ extension History {
     private var layout: DiskLayout? {
         do throws(EngineError) {
             return try DiskLayout.compute(
-                deviceByteCount: profile.disk.byteCount, options: LayoutOptions(walByteCount: profile.logByteCount))
+                deviceByteCount: profile.disk.byteCount,
+                options: LayoutOptions(
+                    walByteCount: profile.logByteCount, doubleWriteByteCount: profile.doubleWriteByteCount))
         } catch { return nil }
     }
 

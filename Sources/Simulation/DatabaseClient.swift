@@ -10,6 +10,10 @@ import SimulatedPlatform
 protocol DatabaseClient: AnyObject {
     /// The rows, each as text: columns parted by bars, `~` for NULL. `pieces` are what COPY FROM STDIN is sent.
     func run(_ sql: [UInt8], copying pieces: [[UInt8]]) throws(EngineError) -> [Line]
+    /// Cancels the statement under way; false if there is none.
+    func cancel() -> Bool
+    /// Its session, if that is at hand.
+    var session: Session? { get }
     /// Takes leave.
     func end()
     /// Goes without a word, perhaps after a last statement.
@@ -19,31 +23,48 @@ protocol DatabaseClient: AnyObject {
 /// In the engine's own address space.
 final class DirectClient: DatabaseClient {
     private let engine: Engine
-    private let session: Session
+    private let open: Session
     private let port = LinePort()
+    /// Who runs the statement under way.
+    private var fiber: FiberRef?
+
+    var session: Session? { open }
 
     init(_ engine: Engine, database: [UInt8], processID: Int32) throws(EngineError) {
         self.engine = engine
-        session = try engine.openSession(
+        open = try engine.openSession(
             user: Array("postgres".utf8), database: database, processID: processID, port: port, settings: [])
     }
 
     func run(_ sql: [UInt8], copying pieces: [[UInt8]]) throws(EngineError) -> [Line] {
         port.copyPieces = pieces
         port.lines.removeAll()
+        fiber = Fiber.current
+        // What has come too late is not for the next one.
+        defer {
+            fiber = nil
+            Fiber.clearInterrupt()
+        }
         do throws(EngineError) {
-            try sql.withBytes { (bytes) throws(EngineError) in try session.simpleQuery(bytes) }
+            try sql.withBytes { (bytes) throws(EngineError) in try open.simpleQuery(bytes) }
         } catch {
             // As a server does: what only recovery can mend ends the process.
             if error.severity == .panic { engine.panic(error) }
-            session.failTransaction()
+            open.failTransaction()
             throw error
         }
         return port.lines
     }
 
-    func end() { session.end() }
-    func hangUp(after sql: [UInt8]?) { session.end() }
+    /// As the engine does it for pg_cancel_backend.
+    func cancel() -> Bool {
+        guard let fiber else { return false }
+        Fiber.interrupt(fiber)
+        return true
+    }
+
+    func end() { open.end() }
+    func hangUp(after sql: [UInt8]?) { open.end() }
 }
 
 /// The wire protocol's simple queries (PostgreSQL 15 manual, chapter 55) over a stream of the machine's other address.
@@ -100,6 +121,10 @@ final class WireClient: DatabaseClient {
         try send(Self.message("Q", sql + [0]))
         return try answer(pieces)
     }
+
+    /// Its statements run their course: a cancel request may come after the statement that it is meant for.
+    func cancel() -> Bool { false }
+    var session: Session? { nil }
 
     func end() {
         if isClosed { return }

@@ -133,12 +133,28 @@ package final class History: @unchecked Sendable {
         world.machine = platform
         platform.isCalm = purpose != .work
         network?.isCalm = purpose != .work
+        disk.disarm()
         if purpose == .work {
             // Short lives are as good as long ones at the end, and there can be more of them.
             let span = profile.life.upperBound - profile.life.lowerBound
             platform.keepsPower = random.next(below: 5) == 0
             let shortness = random.next(below: 2) == 0 ? 4 : 1
-            platform.powerLossTime = time + UInt64(profile.life.lowerBound + random.next(below: span / shortness))
+            let end = time + UInt64(profile.life.lowerBound + random.next(below: span / shortness))
+            // The power goes in the middle of everything, soon after a certain request to the disk, or once everybody has come to an
+            // end, which they then must.
+            let moment = random.next(below: 12)
+            if moment < 2 { platform.drainTime = end } else { platform.powerLossTime = end }
+            disk.trap =
+                switch moment {
+                case 2, 3: DiskTrap(pages: logPages, left: 1 + random.next(below: 8))
+                case 6... where profile.diesAtLog: DiskTrap(pages: logPages, left: 1 + random.next(below: 8))
+                case 4, 5: DiskTrap(pages: superblockPages, left: 1 + random.next(below: 16))
+                default: nil
+                }
+            platform.patience = Self.patience
+            platform.interruptionPermille = [0, 0, 5, 50][random.next(below: 4)]
+        } else {
+            platform.deadline = time + Self.patience
         }
         MemoryFaults.refuses = profile.machine.outOfMemoryPermille > 0 ? { platform.refusesMemory() } : nil
         let scheduler = Scheduler(
@@ -160,6 +176,7 @@ package final class History: @unchecked Sendable {
         if purpose != .autopsy { report.console = platform.console }
         switch platform.end {
         case .stuck: verdict.fail("round \(round): every core waits, and nothing is on its way")
+        case .late: verdict.fail("round \(round): no progress: \(world.account)")
         case .powerLost: break
         case .exited:
             if !world.hasHadFaults && !profile.isTight { verdict.fail("round \(round): the process has ended") }
@@ -170,11 +187,17 @@ package final class History: @unchecked Sendable {
         }
         if purpose == .work {
             platform.scrap()
+            disk.isCalm = false
             // Damage may outlive a start or two, so that recovery meets it.
             if platform.end != .powerLost || random.next(below: 2) == 0 { disk.mend() }
         }
+        world.sessions = []
         world.machine = nil
     }
+
+    /// How long everything under way may take to end where nothing fails, and how long the end of a history may take: many times what
+    /// was ever seen. Virtual nanoseconds.
+    private static let patience: UInt64 = 10_000_000_000
 
     private func pursue(_ purpose: Purpose, _ scheduler: Scheduler) throws(EngineError) {
         switch purpose {
@@ -191,6 +214,7 @@ package final class History: @unchecked Sendable {
         options.memoryByteCount = profile.memoryByteCount
         options.cachePageLimit = profile.cachePageCount
         options.logByteCount = profile.logByteCount
+        options.doubleWriteByteCount = profile.doubleWriteByteCount
         options.sessionLimit = 2 * profile.sessionCount + 4
         return options
     }
@@ -209,15 +233,19 @@ package final class History: @unchecked Sendable {
         try serve(engine)
         if !isCreated { try create(engine) }
         let sessions = try openSessions(engine, scheduler)
+        world.sessions = sessions
         try verify(sessions, scheduler)
+        nonisolated(unsafe) var left = sessions.count
         for (number, session) in sessions.enumerated() {
             nonisolated(unsafe) let session = session
-            try scheduler.spawn(on: number % scheduler.workerCount, .interactive, "session") {
-                while verdict.failure == nil {
+            try scheduler.spawn(on: number % scheduler.workerCount, .interactive, "session") { [world] in
+                while verdict.failure == nil, !world.isDraining {
                     session.transact()
                     Fiber.yield()
                 }
-                scheduler.stop()
+                if verdict.failure != nil { return scheduler.stop() }
+                left -= 1
+                if left == 0 { world.machine?.powerLossTime = world.machine?.time }
             }
         }
         while verdict.failure == nil { Fiber.sleep(.milliseconds(100)) }
@@ -275,6 +303,8 @@ package final class History: @unchecked Sendable {
                     + "FROM generate_series(0, \(WorkStep.sharedKeyCount - 1)) i")
         }
         world.dependencies.restart(try sharedRows(session))
+        try session.run("CREATE TABLE IF NOT EXISTS claim (k int PRIMARY KEY, who int NOT NULL)")
+        try session.run("CREATE TABLE IF NOT EXISTS crowd (k text PRIMARY KEY, s int NOT NULL, n int NOT NULL)")
         try session.run("CREATE TABLE IF NOT EXISTS account (id int PRIMARY KEY, balance bigint NOT NULL)")
         if try session.run("SELECT count(*) FROM account") == [Array("0".utf8)] {
             try session.run(
@@ -322,6 +352,7 @@ package final class History: @unchecked Sendable {
             let server = try serve(engine)
             if isCreated {
                 let sessions = try openSessions(engine, scheduler)
+                world.sessions = sessions
                 try verify(sessions, scheduler)
                 try progress(sessions, scheduler)
                 try onEach(scheduler) { sessions[$0].end() }

@@ -57,6 +57,10 @@ package struct SessionModel: Sendable {
 
     /// Its rows of `kv`.
     package var rows = ModelRows<Row>()
+    /// Keys that it has taken before others.
+    package var claims = ModelRows<Bool>()
+    /// Its rows of `crowd`.
+    package var crowd = ModelRows<Int>()
     package var table: Table?
     /// Rows of the table in the session's database; nil while there is no such database.
     package var tenantRowCount: Int?
@@ -73,14 +77,20 @@ package struct SessionModel: Sendable {
 /// What is found of a session's rows.
 struct Findings {
     var lines: [Line] = []
+    var claimLines: [Line] = []
+    var crowdLines: [Line] = []
     var tableLines: [Line]?
     var isIndexed = false
     var hasColumn = false
     var tenantRowCount: Int?
 
     /// Where the model says something else; nil if nowhere.
-    func difference(_ model: SessionModel) -> String? {
+    func difference(_ model: SessionModel, _ session: Int) -> String? {
         if !sameLines(lines, model.lines) { return "kv: \(differenceOfLines(lines, model.lines))" }
+        let claims = model.claims.list.map { Array("\($0.key)".utf8) }
+        if !sameLines(claimLines, claims) { return "claim: \(differenceOfLines(claimLines, claims))" }
+        let crowd = model.crowd.list.map { Array("\($0.key * 16 + session)|\($0.row)".utf8) }
+        if !sameLines(crowdLines, crowd) { return "crowd: \(differenceOfLines(crowdLines, crowd))" }
         let wanted = model.tableLines
         if (tableLines == nil) != (wanted == nil) {
             return "own table: \(tableLines == nil ? "absent" : "there"), not \(wanted == nil ? "absent" : "there")"

@@ -25,6 +25,12 @@ final class SimulatedSession {
     private var client: any DatabaseClient
     private let knowledge: UnsafeMutablePointer<Knowledge>
     private(set) var commitCount = 0
+    /// The statement under way and when it began.
+    private var statement: (text: String, time: UInt64)?
+    /// A transaction is under way that others may cancel, and somebody has; a setting may do the same.
+    private var isCancellable = false
+    private var isCancelled = false
+    var isHurried = false
     /// It has its prepared statements.
     var isPrepared = false
 
@@ -51,6 +57,18 @@ final class SimulatedSession {
 
     func end() { client.end() }
 
+    /// Cancels its statement, if one is under way.
+    func cancel() { if isCancellable, client.cancel() { isCancelled = true } }
+
+    /// True if the world or another session has done something that a client must expect to hear of this way.
+    func isExpected(_ error: EngineError) -> Bool {
+        switch error.state {
+        case .queryCanceled: isCancelled || isHurried
+        case .lockNotAvailable: isHurried
+        default: world.isExpected(error)
+        }
+    }
+
     func fail(_ text: String) { world.verdict.fail("session \(number): \(text)") }
 
     // MARK: Statements
@@ -63,7 +81,10 @@ final class SimulatedSession {
     private func run(
         _ sql: String, copying pieces: [[UInt8]], by client: any DatabaseClient
     ) throws(EngineError) -> [Line] {
-        world.verdict.note(number, sql, at: engine.scheduler.platform.now().rawValue)
+        let now = engine.scheduler.platform.now().rawValue
+        world.verdict.note(number, sql, at: now)
+        statement = (sql, now)
+        defer { statement = nil }
         return try client.run(Array(sql.utf8), copying: pieces)
     }
 
@@ -75,19 +96,33 @@ final class SimulatedSession {
 
     func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
+    /// The statement under way, for how long, and what it waits for; nil between statements.
+    func account(among others: [SimulatedSession], at now: UInt64) -> String? {
+        guard let statement else { return nil }
+        var text = "has been at \"\(statement.text.prefix(120))\" for \((now - statement.time) / 1000) us"
+        guard let session = client.session, session.waits(for: session) != nil else { return text }
+        let blockers = others.filter { $0.client.session.flatMap { session.waits(for: $0) } ?? false }.map { $0.number }
+        text += blockers.isEmpty ? " and waits for a transaction that is over" : " and waits for sessions \(blockers)"
+        return text
+    }
+
     // MARK: Transactions
 
     /// One transaction, or one errand. Errors that a client must expect end it, and are no failure.
     func transact() {
         model = knowledge.pointee.committed
+        isCancelled = false
+        isCancellable = true
+        defer { isCancellable = false }
         if random.chance(permille: 40) { return runErrand() }
         var isAsked = false
         do throws(EngineError) {
             let isolation = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"]
             level = [.readCommitted, .repeatableRead, .serializable][random.next(below: 3)]
+            if profile.isShared { level = .serializable }
             work = world.dependencies.begin(number, level)
             try run("BEGIN ISOLATION LEVEL \(isolation[level.rawValue])")
-            for _ in 0...random.next(below: 6) { try WorkStep.drawn(&random).run(self) }
+            for _ in 0...random.next(below: 6) { try WorkStep.drawn(self).run(self) }
             if random.chance(permille: 150) {
                 if world.machine?.clients != nil, random.next(below: 4) == 0 {
                     try hangUp()
@@ -108,7 +143,7 @@ final class SimulatedSession {
             // An error of COMMIT is an answer: the transaction is rolled back.
             settle(commits: false)
             world.dependencies.end(work, .aborted)
-            if !world.isExpected(error) { fail("\(isAsked ? "COMMIT: " : "")\(error)") }
+            if !isExpected(error) { fail("\(isAsked ? "COMMIT: " : "")\(error)") }
             rollBack()
         }
     }
@@ -135,6 +170,7 @@ final class SimulatedSession {
     }
 
     private func rollBack() {
+        isCancellable = false
         do throws(EngineError) { try run("ROLLBACK") } catch {
             if !world.isExpected(error) { fail("ROLLBACK: \(error)") }
         }
@@ -142,7 +178,7 @@ final class SimulatedSession {
 
     private func runErrand() {
         do throws(EngineError) { try WorkErrand.drawn(&random).run(self) } catch {
-            if !world.isExpected(error) { fail("\(error)") }
+            if !isExpected(error) { fail("\(error)") }
             rollBack()
         }
     }
@@ -182,12 +218,12 @@ final class SimulatedSession {
     /// Holds what is there against what was acknowledged: it is that, or what was in doubt.
     func verify() throws(EngineError) {
         let found = try find()
-        if let inDoubt = knowledge.pointee.inDoubt, found.difference(inDoubt) == nil {
+        if let inDoubt = knowledge.pointee.inDoubt, found.difference(inDoubt, number) == nil {
             knowledge.pointee.committed = inDoubt
         }
         knowledge.pointee.inDoubt = nil
         model = knowledge.pointee.committed
-        if let difference = found.difference(model) { fail("after recovery: \(difference)") }
+        if let difference = found.difference(model, number) { fail("after recovery: \(difference)") }
         try WorkStep.addUp(self)
     }
 
@@ -195,6 +231,8 @@ final class SimulatedSession {
         var found = Findings()
         // Sorted here: on a full device there may be no room for the engine to sort.
         found.lines = sorted(try run("SELECT k, v, note FROM kv WHERE s = \(number)"))
+        found.claimLines = sorted(try run("SELECT k FROM claim WHERE who = \(number)"))
+        found.crowdLines = sorted(try run("SELECT left(k, 6)::int, n FROM crowd WHERE s = \(number)"))
         if try count("pg_class WHERE relname = 'own\(number)'") > 0 {
             found.tableLines = sorted(try run("SELECT a, b, c FROM own\(number)"))
             found.isIndexed = try count("pg_class WHERE relname = 'own\(number)_c'") > 0

@@ -1,5 +1,6 @@
 // What kinds of worlds there are. A seed chooses one of them and draws its numbers.
 
+import DirectStorage
 import Platform
 import SimulatedPlatform
 
@@ -21,6 +22,11 @@ package struct SimulationProfile: Sendable {
     package var longNotePermille = 20
     /// Rows that are loaded at a time, at most.
     package var bulkRowCount = 300
+    package var doubleWriteByteCount: UInt64?
+    /// All sessions are serializable and meet at a few rows.
+    package var isShared = false
+    /// The power goes mostly when the log has just been written.
+    package var diesAtLog = false
     /// The device may have no room.
     package var isTight = false
 
@@ -73,6 +79,28 @@ package struct SimulationProfile: Sendable {
                 // The power goes during recovery, too.
                 profile.life = 100_000...8_000_000
                 profile.roundCount = 16
+                profile.diesAtLog = true
+            }
+        ),
+        (
+            "shared",
+            { profile in
+                profile.isShared = true
+                profile.sessionCount = 6
+                profile.machine.coreCount = 3
+                profile.life = 1_000_000...30_000_000
+            }
+        ),
+        (
+            "wrap",
+            { profile in
+                // The log comes round often, and always waits for the next checkpoint.
+                profile.doubleWriteByteCount = UInt64(1024 - Superblock.copyCount - 96) * UInt64(pageSize)
+                profile.disk.slowPermille = 20
+                profile.bulkRowCount = 1500
+                profile.longNotePermille = 50
+                profile.roundCount = 12
+                profile.life = 500_000...40_000_000
             }
         ),
         (

@@ -30,16 +30,38 @@ struct WorkStep {
         WorkStep(weight: 2, run: scanSlowly),
         WorkStep(weight: 4, run: drawNumber),
         WorkStep(weight: 4, run: execute),
+        WorkStep(weight: 3, run: lockRows),
+        WorkStep(weight: 1, run: lockTables),
+        WorkStep(weight: 6, run: claim),
+        WorkStep(weight: 8, run: crowd),
+        WorkStep(weight: 2, run: cancelOther),
+        WorkStep(weight: 4, run: hurry),
     ]
-    private static let weights = all.reduce(0) { $0 + $1.weight }
 
-    static func drawn(_ random: inout SimulationRandom) -> WorkStep {
-        var place = random.next(below: weights)
-        for step in all {
+    /// Where all meet at a few rows.
+    nonisolated(unsafe) private static let shared: [WorkStep] = [
+        WorkStep(weight: 20, run: readShared),
+        WorkStep(weight: 4, run: readSharedRange),
+        WorkStep(weight: 20, run: writeShared),
+        WorkStep(weight: 3, run: insertShared),
+        WorkStep(weight: 4, run: lockRows),
+        WorkStep(weight: 4, run: transfer),
+        WorkStep(weight: 1, run: addUp),
+        WorkStep(weight: 4, run: claim),
+        WorkStep(weight: 2, run: crowd),
+        WorkStep(weight: 1, run: change),
+        WorkStep(weight: 1, run: cancelOther),
+        WorkStep(weight: 1, run: hurry),
+    ]
+
+    static func drawn(_ session: SimulatedSession) -> WorkStep {
+        let steps = session.profile.isShared ? shared : all
+        var place = session.random.next(below: steps.reduce(0) { $0 + $1.weight })
+        for step in steps {
             if place < step.weight { return step }
             place -= step.weight
         }
-        return all[0]
+        return steps[0]
     }
 
     // MARK: Single rows of its own
@@ -162,7 +184,7 @@ struct WorkStep {
 
     // MARK: Money
 
-    private static func transfer(_ session: SimulatedSession) throws(EngineError) {
+    static func transfer(_ session: SimulatedSession) throws(EngineError) {
         let from = session.random.next(below: SimulatedSession.accountCount)
         let to = session.random.next(below: SimulatedSession.accountCount)
         let amount = session.random.next(below: 50)
@@ -204,8 +226,12 @@ struct WorkStep {
 
     static let sharedKeyCount = 16
 
+    static func sharedKey(_ session: SimulatedSession) -> Int {
+        session.random.next(below: session.profile.isShared ? 4 : sharedKeyCount)
+    }
+
     private static func readShared(_ session: SimulatedSession) throws(EngineError) {
-        let key = session.random.next(below: sharedKeyCount)
+        let key = sharedKey(session)
         let lines = try session.run("SELECT cur FROM reg WHERE k = \(key)")
         session.noteRead(key, lines.isEmpty ? 0 : session.number(of: lines))
     }
@@ -224,7 +250,7 @@ struct WorkStep {
     }
 
     private static func writeShared(_ session: SimulatedSession) throws(EngineError) {
-        let key = session.random.next(below: sharedKeyCount)
+        let key = sharedKey(session)
         let version = session.world.dependencies.newVersion()
         let lines = try session.run("UPDATE reg SET prev = cur, cur = \(version) WHERE k = \(key) RETURNING prev")
         if lines.count != 1 { return session.fail("an update of shared row \(key) has found \(lines.count) rows") }

@@ -10,6 +10,9 @@ final class World: @unchecked Sendable {
     let dependencies = Dependencies()
     /// The machine that runs now.
     var machine: SimulatedPlatform?
+    /// The sessions that are at work in it.
+    var sessions: [SimulatedSession] = []
+    var isDraining: Bool { machine?.isDraining ?? false }
 
     init(_ profile: SimulationProfile, _ disk: SimulatedDisk) {
         self.profile = profile
@@ -39,6 +42,16 @@ final class World: @unchecked Sendable {
         case .objectInUse: disk.metCount > 0
         default: false
         }
+    }
+
+    /// Who is at what, and who waits for whom. Once the machine stands still.
+    var account: String {
+        var parts: [String] = []
+        for session in sessions {
+            guard let text = session.account(among: sessions, at: machine?.time ?? 0) else { continue }
+            parts.append("session \(session.number) \(text)")
+        }
+        return parts.isEmpty ? "no session is at work" : parts.joined(separator: "; ")
     }
 
     /// True if something may have ended the process.

@@ -20,6 +20,8 @@ package struct CheckReport {
     package var pageCount = 0
     package var entryCount = 0
     package var overflowPageCount = 0
+    /// Chains of overflow pages that are marked suspect and that no entry refers to: theirs to free who goes on from here.
+    package var markedChainCount = 0
     /// The first problems found, and how many there are.
     package var problems: [String] = []
     package var problemCount = 0
@@ -69,7 +71,10 @@ package struct TreeCheck {
 
     /// After all trees: what the map says and no tree has. Trees that were not checked are reported as unknown.
     package mutating func finish() throws(EngineError) {
-        for suspect in map.suspects where !map.isVisited(suspect) { try checkSuspect(suspect) }
+        for suspect in map.suspects where !map.isVisited(suspect) {
+            report.markedChainCount += 1
+            try checkSuspect(suspect)
+        }
         map.reportUnvisited(&report)
     }
 

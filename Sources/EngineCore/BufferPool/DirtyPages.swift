@@ -31,7 +31,7 @@ package struct DirtyPages: @unchecked Sendable {
         let count = Atomic<Int>(0)
         private let padding = (UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0))
 
-        func lock() { while latch.exchange(true, ordering: .acquiring) { dbk_pause() } }
+        func lock() { while latch.exchange(true, ordering: .acquiring) { spinHint() } }
         func unlock() { latch.store(false, ordering: .releasing) }
     }
 

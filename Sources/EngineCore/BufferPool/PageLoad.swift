@@ -14,7 +14,10 @@ import Platform
 import Synchronization
 import Telemetry
 
-@inline(__always) func spinHint() { dbk_pause() }
+@inline(__always) func spinHint() {
+    Interleaving.spin()
+    dbk_pause()
+}
 
 extension BufferPool {
     /// Loads an evicted page. False if another fiber was first. With `keepLatched`, true means that the caller holds the

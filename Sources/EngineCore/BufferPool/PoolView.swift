@@ -39,9 +39,13 @@ package struct PoolView: @unchecked Sendable {
     /// free.
     @inlinable @inline(__always)
     package func optimisticRead(_ page: PageID) throws(EngineError) -> UInt64 {
+        Interleaving.point()
         if page.rawValue < endPage {
             let word = word(page).pointee.load(ordering: .acquiring)
-            if PageState.isReadable(word) { return word }
+            if PageState.isReadable(word) {
+                Interleaving.point()
+                return word
+            }
         }
         return try pool.optimisticReadSlowly(page, isScan: false)
     }
@@ -60,6 +64,7 @@ package struct PoolView: @unchecked Sendable {
     /// True if the page has not changed, and was not evicted, since the token was taken.
     @inlinable @inline(__always)
     package func validate(_ page: PageID, _ token: UInt64) -> Bool {
+        Interleaving.point()
         // The page's bytes were loaded before the word is.
         atomicMemoryFence(ordering: .acquiring)
         return Mutation.isActive(.versionUnchecked)
@@ -69,6 +74,7 @@ package struct PoolView: @unchecked Sendable {
     /// Latches exclusively the page as it was when the token was taken; false if it has changed or is latched.
     @inlinable @inline(__always)
     package func tryUpgrade(_ page: PageID, _ token: UInt64) -> Bool {
+        Interleaving.point()
         let word = word(page)
         var old = word.pointee.load(ordering: .relaxed)
         let isCareless = Mutation.isActive(.upgradeUnchecked) && PageState.isReadable(old)

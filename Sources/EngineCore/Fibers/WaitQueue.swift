@@ -31,6 +31,7 @@ package struct SpinLatch: ~Copyable {
         repeat {
             while taken.load(ordering: .relaxed) {
                 spins += 1
+                Interleaving.spin()
                 if spins & 63 == 0 && Fiber.isRunning { Fiber.yield() } else { dbk_pause() }
             }
         } while taken.exchange(true, ordering: .acquiring)

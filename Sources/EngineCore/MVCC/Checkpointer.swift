@@ -170,7 +170,6 @@ package final class Checkpointer: @unchecked Sendable {
             redo: next.redoLSN, undo: next.undoLSN, after: old, running)
         next.checkpointLSN = log.durableLSN
         assert(next.redoLSN <= next.checkpointLSN && next.undoLSN <= next.checkpointLSN)
-        if Mutation.isActive(.zoneReusedEarly) { retention.didPublish(next) }
         try superblock.update { superblock in superblock.checkpoint = next }
         count.add(1, ordering: .relaxed)
         retention.didPublish(next)

@@ -42,6 +42,29 @@ extension LockManager {
         return false
     }
 
+    /// What keeps `transaction` waiting now: nil if nothing. A transaction that is over, though somebody waits for it, is not in
+    /// the list. For diagnosis, by whoever knows that nothing moves meanwhile.
+    func blockers(of transaction: Transaction) -> [Transaction]? {
+        let wait = transaction.wait.record
+        if !wait.pointee.isWaiting { return nil }
+        guard let entry = wait.pointee.entry else { return owner(of: wait.pointee.target).map { [$0] } ?? [] }
+        var found: [Transaction] = []
+        func add(_ owner: Transaction, _ mode: LockMode) {
+            if mode.bit & wait.pointee.mode.conflicts != 0 && owner !== transaction { found.append(owner) }
+        }
+        var hold = entry.pointee.holds
+        while let current = hold {
+            add(current.pointee.owner.takeUnretainedValue(), current.pointee.mode)
+            hold = current.pointee.nextInEntry
+        }
+        var waiter = entry.pointee.firstWaiter
+        while let current = waiter, current != wait {
+            add(current.pointee.owner.unsafelyUnwrapped.takeUnretainedValue(), current.pointee.mode)
+            waiter = current.pointee.next
+        }
+        return found
+    }
+
     /// The session that runs transaction `id`; nil if it is over.
     private func owner(of id: UInt64) -> Transaction? {
         let slot = manager.takeUnretainedValue().slots.slot(of: id)
@@ -49,4 +72,9 @@ extension LockManager {
         if slot.pointee.id.load(ordering: .acquiring) != id || state & TransactionSlot.ended != 0 { return nil }
         return sessions[Int(state >> 8)]?.takeUnretainedValue()
     }
+}
+
+extension Transaction {
+    /// See `LockManager.blockers`.
+    package var blockers: [Transaction]? { manager.locks.blockers(of: self) }
 }

@@ -17,7 +17,10 @@ extension LockManager {
     func park(_ transaction: Transaction) -> EngineError? {
         let wait = transaction.wait.record
         let timeout = transaction.lockTimeout
-        let deadline = timeout.rawValue == 0 ? Nanoseconds.never : Fiber.now() + timeout
+        let lockDeadline = timeout.rawValue == 0 ? Nanoseconds.never : Fiber.now() + timeout
+        // The earlier one is reported; of two at once, the lock's, as PostgreSQL does.
+        let isStatements = transaction.statementDeadline < lockDeadline
+        let deadline = isStatements ? transaction.statementDeadline : lockDeadline
         while true {
             spin.lock()
             let granted = wait.pointee.granted
@@ -27,7 +30,9 @@ extension LockManager {
                 return EngineError(.queryCanceled, "canceling statement due to user request")
             }
             if !Fiber.park(until: deadline) {
-                return EngineError(.lockNotAvailable, "canceling statement due to lock timeout")
+                return isStatements
+                    ? EngineError(.queryCanceled, "canceling statement due to statement timeout")
+                    : EngineError(.lockNotAvailable, "canceling statement due to lock timeout")
             }
         }
     }

@@ -17,4 +17,7 @@ struct SpinLock: ~Copyable {
 }
 
 /// Tells the processor that this is a spinning wait.
-@inline(__always) func spinPause() { dbk_pause() }
+@inline(__always) func spinPause() {
+    Interleaving.spin()
+    dbk_pause()
+}

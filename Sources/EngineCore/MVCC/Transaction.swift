@@ -87,6 +87,8 @@ package final class Transaction: @unchecked Sendable {
 
     /// How long one lock wait may last; zero: for ever. 55P03 after that.
     package var lockTimeout = Nanoseconds(0)
+    /// When the statement at hand must have ended, also if it waits. 57014 after that.
+    package var statementDeadline = Nanoseconds.never
 
     init(manager: TransactionManager, worker: WorkerPointer, index: Int) {
         self.manager = manager

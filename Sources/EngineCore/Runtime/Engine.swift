@@ -21,6 +21,8 @@ package struct EngineOptions: Sendable {
     package var memoryByteCount = 1 << 30
     /// Bytes of the log zone when the device is formatted; nil chooses by its size.
     package var logByteCount: UInt64?
+    /// The same for the zone of double writes.
+    package var doubleWriteByteCount: UInt64?
     package var sessionLimit = 1000
     /// Pages that the cache holds at most, however much memory there is; nil for no such bound.
     package var cachePageLimit: Int?

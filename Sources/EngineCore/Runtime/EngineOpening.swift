@@ -155,7 +155,9 @@ extension Engine {
         {
             platform.log("formatting the device")
             return try Formatter.format(
-                io: io, platform: platform, options: LayoutOptions(walByteCount: options.logByteCount),
+                io: io, platform: platform,
+                options: LayoutOptions(
+                    walByteCount: options.logByteCount, doubleWriteByteCount: options.doubleWriteByteCount),
                 overwrite: isCutOff || options.formatsForeignDevice)
         }
         return try SuperblockStore.open(io: io, platform: platform)

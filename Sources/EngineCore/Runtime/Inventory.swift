@@ -25,3 +25,11 @@ extension Engine {
         !allocator.geometry.contains(PageID(page)) || allocator.isInUse(PageID(page))
     }
 }
+
+extension Session {
+    /// Nil unless its transaction waits for a lock or for another's end; then whether it waits for that session's. For diagnosis, while
+    /// nothing moves.
+    package func waits(for other: Session) -> Bool? {
+        transaction.blockers.map { $0.contains { $0 === other.transaction } }
+    }
+}

@@ -162,6 +162,7 @@ package final class Session {
         if !transaction.isActive { start(TransactionModes(), now) }
         let timeout = parameters.statementTimeout
         statementDeadline = timeout == 0 ? .never : Fiber.now() + .milliseconds(timeout)
+        transaction.statementDeadline = statementDeadline
         transaction.lockTimeout = .milliseconds(parameters.lockTimeout)
     }
 

@@ -199,7 +199,8 @@ package final class Log: @unchecked Sendable {
             let old = positions.pointee.oldestNeeded.load(ordering: .relaxed)
             precondition(newValue.rawValue >= old, "the log's oldest needed LSN only grows")
             positions.pointee.oldestNeeded.store(newValue.rawValue, ordering: .releasing)
-            let firstLSN = LogBlock.firstLSN(LogBlock.number(of: newValue)).rawValue
+            let slack = Mutation.isActive(.zoneReusedEarly) ? capacityByteCount : 0
+            let firstLSN = LogBlock.firstLSN(LogBlock.number(of: newValue)).rawValue + slack
             positions.pointee.zoneLimit.store(firstLSN + capacityByteCount, ordering: .releasing)
             positions.pointee.userLimit.store(firstLSN + userAllowance, ordering: .releasing)
             positions.pointee.rollbackLimit.store(firstLSN + rollbackAllowance, ordering: .releasing)
@@ -334,7 +335,10 @@ package final class Log: @unchecked Sendable {
     /// The error that stopped the log, if one did.
     package var currentFailure: EngineError? {
         // Failing lasts as long as it takes to store the error.
-        while state.load(ordering: .acquiring) == LogState.failing.rawValue { dbk_pause() }
+        while state.load(ordering: .acquiring) == LogState.failing.rawValue {
+            Interleaving.spin()
+            dbk_pause()
+        }
         return state.load(ordering: .acquiring) == LogState.failed.rawValue ? failure : nil
     }
 

@@ -64,6 +64,7 @@ extension Log {
             // A record before the wanted one is being copied, on another worker or by a stalled fiber.
             if patience > 0 {
                 patience -= 1
+                Interleaving.spin()
                 dbk_pause()
             } else if full > start {
                 return (full, LogBlock.payloadByteCount)
