@@ -145,7 +145,8 @@ package final class SimulatedPlatform: Platform, @unchecked Sendable {
             if disk.hasSprung {
                 // While it is under way, or when it has just happened.
                 disk.hasSprung = false
-                powerLossTime = min(powerLossTime ?? .max, time + UInt64(random.next(in: 0...disk.profile.latency.upperBound)))
+                powerLossTime = min(
+                    powerLossTime ?? .max, time + UInt64(random.next(in: 0...disk.profile.latency.upperBound)))
             }
             if let drainTime, time >= drainTime { drain() }
             if let deadline, time >= deadline {

@@ -347,7 +347,8 @@ package final class History: @unchecked Sendable {
     private func finish(_ scheduler: Scheduler) throws(EngineError) {
         world.becomeCalm()
         do throws(EngineError) {
-            try check()
+            // If the power always went before there was a database, this is the first start.
+            if isCreated { try check() }
             let engine = try Engine.open(options)
             let server = try serve(engine)
             if isCreated {

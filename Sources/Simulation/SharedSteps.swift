@@ -78,7 +78,8 @@ extension WorkStep {
             let value = session.random.next(below: 1000)
             var rows = ""
             for number in free {
-                rows += (rows.utf8.isEmpty ? "" : ", ") + "('\(crowdKey(number, session))', \(session.number), \(value))"
+                rows +=
+                    (rows.utf8.isEmpty ? "" : ", ") + "('\(crowdKey(number, session))', \(session.number), \(value))"
             }
             try session.run("INSERT INTO crowd VALUES \(rows)")
             for number in free { session.model.crowd.set(number, value) }

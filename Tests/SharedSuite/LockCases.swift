@@ -21,7 +21,7 @@ func lockCases() -> [SuiteCase] {
             try withRig(context, deadlockOfRows)
             try withRig(context, deadlockOfMixedLocks)
         },
-        SuiteCase("locks: a wait ends with NOWAIT, SKIP LOCKED, lock_timeout and cancel") {
+        SuiteCase("locks: a wait ends with NOWAIT, SKIP LOCKED, lock_timeout, statement_timeout and cancel") {
             context throws(EngineError) in
             try withRig(context, givingUp)
         },
@@ -222,6 +222,16 @@ private func givingUp(_ context: SuiteContext, _ rig: VersionRig, _ tree: Versio
         _ = try s.update(tree, 1, 3)
     }
     context.expect(timeout?.state == .lockNotAvailable, "lock_timeout")
+    let late = b.run { (s) throws(EngineError) in
+        s.transaction.lockTimeout = .seconds(20)
+        s.transaction.statementDeadline = Fiber.now() + .milliseconds(20)
+        defer {
+            s.transaction.lockTimeout = Nanoseconds(0)
+            s.transaction.statementDeadline = .never
+        }
+        _ = try s.update(tree, 1, 3)
+    }
+    context.expect(late?.state == .queryCanceled, "statement_timeout, if it comes first")
     b.start { (s) throws(EngineError) in
         defer { Fiber.clearInterrupt() }
         _ = try s.update(tree, 1, 3)

@@ -9,7 +9,9 @@ from conftest import EXECUTABLE
 PROCESSES = 2
 FIXED = 120
 FRESH_SECONDS = 60
-PROFILES = ("calm", "slow", "cores", "long", "brief", "tiny", "network", "full", "sparse", "poor", "failing", "rotten")
+PROFILES = (
+    "calm", "slow", "cores", "long", "brief", "shared", "wrap", "tiny", "network", "full", "sparse", "poor",
+    "failing", "rotten")
 
 
 def simulate(*arguments: str) -> subprocess.CompletedProcess:

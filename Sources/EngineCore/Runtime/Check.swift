@@ -128,7 +128,8 @@ package struct DatabaseCheck {
         for text in trees.report.problems { problem(text) }
         // Opening has decided about each, and nothing has marked others since.
         if trees.report.markedChainCount > 0 {
-            problem("\(trees.report.markedChainCount) chains of overflow pages are marked, and recovery has not freed them")
+            problem(
+                "\(trees.report.markedChainCount) chains of overflow pages are marked, and recovery has not freed them")
         }
         if trees.report.problemCount > trees.report.problems.count {
             problem("\(trees.report.problemCount - trees.report.problems.count) more problems in trees")
