@@ -152,7 +152,7 @@ package final class History: @unchecked Sendable {
                 default: nil
                 }
             platform.patience = Self.patience
-            platform.interruptionPermille = [0, 0, 5, 50][random.next(below: 4)]
+            platform.interruptionPermille = [0, 5, 50, 200][random.next(below: 4)]
         } else {
             platform.deadline = time + Self.patience
         }

@@ -48,7 +48,7 @@ struct WorkStep {
         WorkStep(weight: 4, run: transfer),
         WorkStep(weight: 1, run: addUp),
         WorkStep(weight: 4, run: claim),
-        WorkStep(weight: 2, run: crowd),
+        WorkStep(weight: 12, run: crowd),
         WorkStep(weight: 1, run: change),
         WorkStep(weight: 1, run: cancelOther),
         WorkStep(weight: 1, run: hurry),
