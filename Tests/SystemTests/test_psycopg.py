@@ -213,7 +213,7 @@ def test_pg_sleep_waits_and_is_interrupted(automatic):
         automatic.execute("SELECT pg_sleep(1000)")
 
 
-def test_a_statement_waiting_for_a_lock_can_be_cancelled(shared_server, automatic):
+def test_a_statement_waiting_for_a_lock_can_be_cancelled_or_run_out_of_time(shared_server, automatic):
     automatic.execute("CREATE TABLE w (a int)")
     automatic.execute("INSERT INTO w VALUES (1)")
     with shared_server.connect() as holder:
@@ -224,6 +224,10 @@ def test_a_statement_waiting_for_a_lock_can_be_cancelled(shared_server, automati
         with pytest.raises(errors.LockNotAvailable):
             automatic.execute("UPDATE w SET a = 3")
         automatic.execute("SET lock_timeout = 0")
+        automatic.execute("SET statement_timeout = '100ms'")
+        with pytest.raises(errors.QueryCanceled, match="statement timeout"):
+            automatic.execute("UPDATE w SET a = 3")
+        automatic.execute("RESET statement_timeout")
         holder.rollback()
     automatic.execute("DROP TABLE w")
 
