@@ -31,13 +31,19 @@ let strictness: [SwiftSetting] =
 let mutations: [SwiftSetting] =
     Context.environment["DBKERNEL_MUTATIONS"] != nil ? [.define("MUTATIONS"), .unsafeFlags(["-O"])] : []
 
+/// For scripts/fuzz alone: instrumented, and linked with libFuzzer's archive, whose path DBKERNEL_FUZZ holds. Checked as a debug
+/// build is, and optimised.
+let fuzzer = Context.environment["DBKERNEL_FUZZ"]
+let instrumentation: [SwiftSetting] =
+    fuzzer != nil ? [.unsafeFlags(["-sanitize=fuzzer", "-O", "-assert-config", "Debug"])] : []
+
 /// Dynamic exclusivity checking keeps its state per thread and so cannot follow a fiber switch.
 let common: [SwiftSetting] =
     [
         .swiftLanguageMode(.v6),
         .unsafeFlags(["-enforce-exclusivity=unchecked"]),
         .unsafeFlags(isMetal ? metalBodies : linuxOptimisation, .when(configuration: .release)),
-    ] + strictness + mutations
+    ] + strictness + mutations + instrumentation
 
 /// The Ring-0 images' own modules.
 let image: [SwiftSetting] = [
@@ -67,6 +73,19 @@ let metalTargets: [Target] = [
     .executableTarget(
         name: "dbkernel-selftest", dependencies: ["Boot", "MetalPlatform", "Platform", "SharedSuite"],
         swiftSettings: image),
+]
+
+/// The fuzzers of Tests/Fuzz.
+let fuzzTargets: [Target] = [
+    .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+    .executableTarget(
+        name: "dbkernel-fuzz",
+        dependencies: [
+            "CFuzzer", "CLinux", "CPrimitives", "Platform", "Fibers", "DirectStorage", "WALEngine", "BTree", "Runtime", "AsyncIO",
+            "PostgresWire", "NetworkEngine", "SharedSuite",
+        ],
+        path: "Tests/Fuzz/Driver", swiftSettings: common,
+        linkerSettings: [.unsafeFlags([fuzzer ?? "", "-lstdc++"])]),
 ]
 
 let package = Package(
@@ -194,5 +213,5 @@ let package = Package(
         .testTarget(
             name: "HostTests", dependencies: ["SharedSuite", "HostPlatform", "Platform", "Fibers"],
             swiftSettings: common),
-    ] + (isMetal ? metalTargets : [])
+    ] + (isMetal ? metalTargets : []) + (fuzzer != nil ? fuzzTargets : [])
 )

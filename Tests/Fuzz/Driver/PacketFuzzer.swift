@@ -1,0 +1,108 @@
+// Target `packets`: frames for a network stack that listens, accepts, receives and sends, in virtual time.
+//
+// An input is a list of pieces: how many 10 ms go by (a byte), the length (two bytes, big-endian), the frame. The device vouches for
+// checksums, so that the fuzzer need not compute them; our own address is written over the destination's, so that frames arrive.
+
+import NetworkEngine
+import Platform
+
+enum PacketFuzzer {
+    static func take(_ bytes: UnsafeRawBufferPointer) -> Int32 {
+        let world = World()
+        var at = 0
+        while at + 3 <= bytes.count {
+            world.pass(Int(bytes[at]))
+            let count = min(Int(bytes[at + 1]) << 8 | Int(bytes[at + 2]), bytes.count - at - 3, 1514)
+            world.deliver(Array(bytes[at + 3..<at + 3 + count]))
+            at += 3 + count
+        }
+        // Whatever has begun ends: retransmissions give up, and nothing is left of what was closed.
+        for _ in 0..<40 { world.pass(250) }
+        return 0
+    }
+
+    private final class World {
+        private static let macAddress = MACAddress(rawValue: 0x0200_0000_0001)
+        private let memory: UnsafeMutableRawPointer
+        private let stack: NetworkStack
+        private let buffer = UnsafeMutableRawPointer.allocate(byteCount: 4096, alignment: 16)
+        private var now = Nanoseconds.seconds(1)
+        private static let acceptTag = Tag(1)
+
+        init() {
+            var configuration = NetworkConfiguration(macAddress: Self.macAddress, secret: (1, 2))
+            configuration.address = IPv4Address(10, 0, 0, 1)
+            configuration.connectionLimit = 8
+            configuration.halfOpenLimit = 4
+            configuration.bufferByteCount = 1 << 20
+            configuration.transmitFrameCount = 64
+            let byteCount = NetworkStack.byteCount(configuration)
+            memory = .allocate(byteCount: byteCount, alignment: 4096)
+            memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+            stack = NetworkStack(configuration, memory: memory, now: now)
+            do throws(EngineError) {
+                let (listener, _) = try stack.listen(IPv4Endpoint(IPv4Address(10, 0, 0, 1), 5432))
+                stack.queueAccept(0, listener, tag: Self.acceptTag)
+            } catch {
+                preconditionFailure("\(error)")
+            }
+        }
+
+        deinit {
+            memory.deallocate()
+            buffer.deallocate()
+        }
+
+        func pass(_ steps: Int) {
+            now = now + .milliseconds(UInt64(10 * steps))
+            settle()
+        }
+
+        func deliver(_ frame: [UInt8]) {
+            var frame = frame
+            if frame.count >= 14 { for index in 0..<6 { frame[index] = index == 0 ? 2 : index == 5 ? 1 : 0 } }
+            frame.withUnsafeBytes { bytes in
+                guard let base = bytes.baseAddress else { return }
+                stack.receive(base, bytes.count, checksumIsGood: true, now: now)
+            }
+            settle()
+        }
+
+        private func settle() {
+            stack.poll(now: now)
+            withUnsafeTemporaryAllocation(of: CompletionEvent.self, capacity: 16) { events in
+                for _ in 0..<4 {
+                    let count = stack.takeCompletions(0, into: events)
+                    for index in 0..<count { answer(events[index]) }
+                    if count == 0 { break }
+                    stack.poll(now: now)
+                }
+            }
+            var count = 0
+            while stack.nextTransmit() != nil { count += 1 }
+            stack.transmitDone(count)
+        }
+
+        /// Tags: 1 an accept; 2 + 2 n the receive on stream n, 3 + 2 n the send. What comes in is sent back.
+        private func answer(_ event: CompletionEvent) {
+            let number = Int(event.tag)
+            if number == 1 {
+                if event.result >= 0 { receive(StreamHandle(rawValue: Int32(event.result))) }
+                return
+            }
+            let stream = StreamHandle(rawValue: Int32((number - 2) / 2))
+            if event.result <= 0 { return stack.close(stream) }
+            if number % 2 == 0 {
+                let tag = Tag(number + 1)
+                stack.queueSend(0, stream, IOVector(base: buffer, byteCount: event.result), tag: tag)
+            } else {
+                receive(stream)
+            }
+        }
+
+        private func receive(_ stream: StreamHandle) {
+            let tag = Tag(2 + 2 * Int(stream.rawValue))
+            stack.queueReceive(0, stream, into: IOVector(base: buffer, byteCount: 4096), tag: tag)
+        }
+    }
+}
