@@ -83,6 +83,10 @@ kernel-check: deps ## compile the whole engine as Embedded Swift for Ring 0
 simulate: build ## the engine in a simulated machine with faults, by seed; SEEDS=A..B SECONDS=N
 	$(RELEASE) simulate --seeds $(SEEDS) --seconds $(SECONDS)
 
+fuzz: SECONDS = 60
+fuzz: deps ## inputs that coverage guides, for so many SECONDS=N each; TARGET=sql|wire|packets|log|pages|superblocks, or all in turn
+	scripts/fuzz "$(or $(TARGET),all)" $(SECONDS)
+
 mutants: deps ## deliberate bugs, one after the other: does the simulation catch each? NAMES= chooses
 	scripts/mutants $(NAMES)
 
@@ -99,6 +103,6 @@ lint: ## swift format, strict
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
 clean: ## remove build products
-	rm -rf .build .build-metal .build-mutants
+	rm -rf .build .build-metal .build-mutants .build-fuzz
 
-.PHONY: help iso test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate mutants bench bench-boot bench-network lint clean
+.PHONY: help iso test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate fuzz mutants bench bench-boot bench-network lint clean

@@ -31,11 +31,11 @@ let strictness: [SwiftSetting] =
 let mutations: [SwiftSetting] =
     Context.environment["DBKERNEL_MUTATIONS"] != nil ? [.define("MUTATIONS"), .unsafeFlags(["-O"])] : []
 
-/// For scripts/fuzz alone: instrumented, and linked with libFuzzer's archive, whose path DBKERNEL_FUZZ holds. Checked as a debug
-/// build is, and optimised.
+/// For scripts/fuzz alone, which links libFuzzer's archive at the path that DBKERNEL_FUZZ holds. Optimised module by module, with the
+/// checks of a debug build; only the engine's modules tell libFuzzer how far an input came.
 let fuzzer = Context.environment["DBKERNEL_FUZZ"]
-let instrumentation: [SwiftSetting] =
-    fuzzer != nil ? [.unsafeFlags(["-sanitize=fuzzer", "-O", "-assert-config", "Debug"])] : []
+let checkedOptimisation: [SwiftSetting] = fuzzer != nil ? [.unsafeFlags(["-O", "-assert-config", "Debug"])] : []
+let coverage: [SwiftSetting] = fuzzer != nil ? [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])] : []
 
 /// Dynamic exclusivity checking keeps its state per thread and so cannot follow a fiber switch.
 let common: [SwiftSetting] =
@@ -43,7 +43,7 @@ let common: [SwiftSetting] =
         .swiftLanguageMode(.v6),
         .unsafeFlags(["-enforce-exclusivity=unchecked"]),
         .unsafeFlags(isMetal ? metalBodies : linuxOptimisation, .when(configuration: .release)),
-    ] + strictness + mutations + instrumentation
+    ] + strictness + mutations + checkedOptimisation
 
 /// The Ring-0 images' own modules.
 let image: [SwiftSetting] = [
@@ -54,7 +54,7 @@ let image: [SwiftSetting] = [
 func engine(_ name: String, in folder: String? = nil, _ dependencies: [String]) -> Target {
     .target(
         name: name, dependencies: dependencies.map { .byName(name: $0) }, path: "Sources/EngineCore/\(folder ?? name)",
-        swiftSettings: common)
+        swiftSettings: common + coverage)
 }
 
 /// The Ring-0 image and what only it needs; nothing of it builds for Linux.
@@ -75,17 +75,13 @@ let metalTargets: [Target] = [
         swiftSettings: image),
 ]
 
-/// The fuzzers of Tests/Fuzz.
-let fuzzTargets: [Target] = [
-    .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+/// What feeds the targets of Tests/Fuzz.
+let fuzzDriver: [Target] = [
+    .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
     .executableTarget(
-        name: "dbkernel-fuzz",
-        dependencies: [
-            "CFuzzer", "CLinux", "CPrimitives", "Platform", "Fibers", "DirectStorage", "WALEngine", "BTree", "Runtime", "AsyncIO",
-            "PostgresWire", "NetworkEngine", "SharedSuite",
-        ],
-        path: "Tests/Fuzz/Driver", swiftSettings: common,
-        linkerSettings: [.unsafeFlags([fuzzer ?? "", "-lstdc++"])]),
+        name: "dbkernel-fuzz", dependencies: ["CFuzzer", "FuzzTargets"], path: "Tests/Fuzz/Driver",
+        swiftSettings: common,
+        linkerSettings: [.unsafeFlags([fuzzer ?? ""]), .linkedLibrary("stdc++")]),
 ]
 
 let package = Package(
@@ -99,7 +95,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
     ],
     targets: [
-        .target(name: "CPrimitives", cSettings: [.unsafeFlags(["-msse4.2"])]),
+        .target(name: "CPrimitives", cSettings: [.unsafeFlags(["-msse4.2", "-O2"])]),
         .target(name: "CLinux", linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("numa")]),
 
         // 0 ground
@@ -210,8 +206,16 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Platform", "Fibers", "AsyncIO", "NetworkEngine", "DirectStorage", "WALEngine", "Runtime",
+                "PostgresWire", "SharedSuite", "Telemetry",
+                "CLinux", "CPrimitives",
+            ],
+            path: "Tests/Fuzz/Targets", swiftSettings: common),
         .testTarget(
-            name: "HostTests", dependencies: ["SharedSuite", "HostPlatform", "Platform", "Fibers"],
+            name: "HostTests", dependencies: ["SharedSuite", "FuzzTargets", "HostPlatform", "Platform", "Fibers"],
             swiftSettings: common),
-    ] + (isMetal ? metalTargets : []) + (fuzzer != nil ? fuzzTargets : [])
+    ] + (isMetal ? metalTargets : []) + (fuzzer != nil ? fuzzDriver : [])
 )

@@ -131,7 +131,7 @@ final class TableRig {
             context.fail("the index has a row that the table has not")
             return nil
         }
-        return (id, table.codec.cell(1, of: copy.row)?.bytes.array, table.codec.cell(2, of: copy.row)?.int64)
+        return (id, try table.codec.cell(1, of: copy.row)?.bytes.array, try table.codec.cell(2, of: copy.row)?.int64)
     }
 
     /// Values of column a in the order of an index scan.
@@ -217,7 +217,7 @@ private func rowCodec(_ context: SuiteContext) throws(EngineError) {
         codec.encode(row, to: memory)
         let bytes = UnsafeRawBufferPointer(start: memory, count: length)
         for index in 0..<columns.count {
-            let found = new.cell(index, of: bytes)
+            let found = try new.cell(index, of: bytes)
             if index >= codec.count {
                 let missing = columns[index].missing
                 context.expect((found == nil) == missing.isNull, "a column added later")

@@ -101,9 +101,14 @@ extension BTree {
         let parentNode = TreePage(pool.pointer(parent.page))
         let leftNode = TreePage(pool.pointer(left.page))
         let rightNode = TreePage(pool.pointer(right.page))
-        guard parentNode.isPlausible, leftNode.isPlausible, rightNode.isPlausible else {
+        do throws(EngineError) {
+            guard parentNode.isSound, leftNode.isSound, rightNode.isSound, leftNode.level == rightNode.level else {
+                throw damaged(parent.page, "its slots and heap or a child's do not fit each other")
+            }
+            try allocator.checkInUse(right.page, tokens)
+        } catch {
             change.abandon()
-            throw damaged(parent.page, "its header or a child's is out of bounds")
+            throw error
         }
         var memory = ScratchKey(repeating: 0)
         let isMerged = withUnsafeMutableBytes(of: &memory) { buffer -> Bool in
@@ -157,9 +162,12 @@ extension BTree {
             return .retry
         }
         let childNode = TreePage(pool.pointer(child))
-        guard childNode.isPlausible else {
+        do throws(EngineError) {
+            if !childNode.isSound { throw damaged(child, "its slots and heap do not fit each other") }
+            try allocator.checkInUse(child, tokens)
+        } catch {
             change.abandon()
-            throw damaged(child, "its header is out of bounds")
+            throw error
         }
         var record = log.makeRecord(.system)
         withScratchNode { top in

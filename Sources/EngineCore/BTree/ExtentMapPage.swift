@@ -93,8 +93,13 @@ struct ExtentMapPage {
         return true
     }
 
+    /// Whether `deallocate` would do it.
+    func canFree(_ extent: Int, _ page: Int) -> Bool {
+        PageHeader.type(base) == .extentMap && isUsed(extent, page) && usedCount(extent) > 0
+    }
+
     private func deallocate(_ extent: Int, _ page: Int) -> Bool {
-        guard isUsed(extent, page), usedCount(extent) > 0 else { return false }
+        guard canFree(extent, page) else { return false }
         setBit(extent, 8, page, false)
         setBit(extent, 136, page, false)
         let left = usedCount(extent) - 1

@@ -202,6 +202,18 @@ package final class PageAllocator: @unchecked Sendable {
         return tokens.ownerPage == .none || change.latch(tokens.ownerPage, tokens.ownerToken)
     }
 
+    /// Errors: XX001 unless the map has the page in use, as it must before it is freed. Its map pages are latched.
+    func checkInUse(_ page: PageID, _ tokens: MapTokens) throws(EngineError) {
+        let map = ExtentMapPage(pool.pointer(tokens.mapPage))
+        let extent = geometry.extent(of: page) % ExtentMapPage.extentsPerPage
+        if tokens.ownerPage != .none, PageHeader.type(pool.pointer(tokens.ownerPage)) != .extentBitmap {
+            throw Self.damaged("page \(tokens.ownerPage.rawValue) is none of it")
+        }
+        if !map.canFree(extent, geometry.index(of: page)) {
+            throw Self.damaged("page \(page.rawValue) is in use and called free")
+        }
+    }
+
     /// The reserved page becomes allocated. Its map pages are latched.
     func allocate(
         _ record: inout LogRecordBuilder, _ change: inout StructureChange, _ reservation: PageReservation,
@@ -283,7 +295,7 @@ package final class PageAllocator: @unchecked Sendable {
         }
         for extent in freed.extents {
             let mapPage = geometry.mapPage(of: extent)
-            try change(geometry.firstPage(of: extent)) { record, change, tokens in
+            try change(geometry.firstPage(of: extent), mustBeInUse: false) { record, change, tokens in
                 let operands = change.operation(&record, mapPage, PageOpcode.vacate, byteCount: 2)
                 operands.baseAddress.unsafelyUnwrapped.setLittle(0, UInt16(extent % ExtentMapPage.extentsPerPage))
                 change.perform(mapPage, PageOpcode.vacate, operands)
@@ -293,9 +305,10 @@ package final class PageAllocator: @unchecked Sendable {
         }
     }
 
-    /// A record that changes nothing but the map pages of `page`.
+    /// A record that changes nothing but the map pages of `page`. Errors: XX001 if it `mustBeInUse` and the map has it free.
     func change(
-        _ page: PageID, _ body: (inout LogRecordBuilder, inout StructureChange, MapTokens) -> Void
+        _ page: PageID, mustBeInUse: Bool = true,
+        _ body: (inout LogRecordBuilder, inout StructureChange, MapTokens) -> Void
     ) throws(EngineError) {
         while true {
             try log.ensureRoom(256, for: .system)
@@ -305,6 +318,12 @@ package final class PageAllocator: @unchecked Sendable {
                 change.abandon()
                 Fiber.yield()
                 continue
+            }
+            do throws(EngineError) {
+                if mustBeInUse { try checkInUse(page, tokens) }
+            } catch {
+                change.abandon()
+                throw error
             }
             var record = log.makeRecord(.system)
             body(&record, &change, tokens)

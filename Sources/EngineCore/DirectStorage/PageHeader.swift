@@ -101,8 +101,9 @@ package struct PageChecksum: Sendable {
 
     static func isZero(_ page: UnsafeRawPointer) -> Bool {
         let words = page.assumingMemoryBound(to: UInt64.self)
-        for index in 0..<pageSize / 8 where words[index] != 0 { return false }
-        return true
+        var any: UInt64 = 0
+        for index in 0..<pageSize / 8 { any |= words[index] }
+        return any == 0
     }
 }
 

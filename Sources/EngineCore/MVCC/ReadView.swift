@@ -64,6 +64,7 @@ package struct ReadView: BitwiseCopyable, @unchecked Sendable {
     package func version(
         _ payload: UnsafeRawBufferPointer, isSpilled: Bool, _ older: inout UndoCopy
     ) throws(EngineError) -> SeenVersion? {
+        if payload.count < RowHeader.byteCount { throw RowHeader.missing() }
         let base = payload.baseAddress.unsafelyUnwrapped
         let writer = RowHeader.writer(base)
         if try sees(writer: writer, undo: RowHeader.undo(base)) {
@@ -78,6 +79,7 @@ package struct ReadView: BitwiseCopyable, @unchecked Sendable {
     @inlinable package func olderVersion(
         _ payload: UnsafeRawBufferPointer, isSpilled: Bool, _ older: inout UndoCopy
     ) throws(EngineError) -> SeenVersion? {
+        if payload.count < RowHeader.byteCount { throw RowHeader.missing() }
         var found = SeenVersion(
             row: UnsafeRawBufferPointer(rebasing: payload[RowHeader.byteCount...]), isSpilled: isSpilled)
         var undo = RowHeader.undo(payload.baseAddress.unsafelyUnwrapped)

@@ -42,5 +42,11 @@ package enum RowHeader {
         payload.setLittle(8, undo)
     }
     @inline(__always) package static func isTombstone(_ writer: UInt64) -> Bool { writer & tombstone != 0 }
+    /// For a payload that is too short to have one.
+    @inline(never) package static func missing() -> EngineError {
+        EngineError(
+            .dataCorrupted, "an entry of a table is too short for a row",
+            hint: "Its page is damaged; restore the table from a backup.")
+    }
     @inline(__always) package static func isInDoubt(_ writer: UInt64) -> Bool { writer & inDoubt != 0 }
 }

@@ -43,18 +43,19 @@ struct ColumnSinks: ~Copyable {
         for index in 0..<count { sinks[index].vector._withUnsafeGuaranteedRef { $0.reset() } }
     }
 
-    /// Decodes one row into position `target` of every vector. 53200.
+    /// Decodes one row into position `target` of every vector. Errors: 53200, XX001.
     @inline(__always)
     func store(_ row: UnsafeRawBufferPointer, rowID: UInt64, _ codec: borrowing RowCodec, at target: Int)
         throws(EngineError)
     {
+        try codec.check(row)
         for index in 0..<count {
             let sink = sinks[index]
             if sink.position < 0 {
                 (sink.data + target * 8).storeBytes(of: rowID, as: UInt64.self)
                 continue
             }
-            if let cell = codec.cell(Int(sink.position), of: row) {
+            if let cell = try codec.cell(Int(sink.position), of: row) {
                 try store(cell, sink, at: target)
             } else {
                 sink.vector._withUnsafeGuaranteedRef { $0.setNull(target) }

@@ -44,7 +44,7 @@ extension TableStore {
             let payload = cursor.payload
             guard let found = try view.version(payload, isSpilled: cursor.isSpilled, &copy.older) else { continue }
             let bytes = found.isSpilled ? try rows.versions.readSpilled(found, into: &copy) : found.row
-            codec.borrow(bytes, into: row)
+            try codec.borrow(bytes, into: row)
             try evaluator?.compute(row)
             if !TableWriter.isIndexed(row, index) { continue }
             let rowID = cursor.key.baseAddress.unsafelyUnwrapped.big(0, as: UInt64.self)
@@ -103,7 +103,7 @@ extension TableStore {
             snapshot: UInt64.max >> 2, owner: 0, command: UInt32.max, of: engine.transactions)
         view.snapshot = engine.log.insertLSN.rawValue
         if try read(rowID, view, into: &copy) {
-            codec.borrow(copy.row, into: row)
+            try codec.borrow(copy.row, into: row)
             try evaluator?.compute(row)
         }
         var error = index.violation(definition, row)

@@ -125,7 +125,7 @@ package final class IndexCursor: @unchecked Sendable {
         guard let rowID = try nextEntry() else { return nil }
         if let reader { table.noteRead(reader, rowID: rowID) }
         if try !table.read(rowID, view, into: &copy) { throw dangling(rowID) }
-        table.codec.borrow(copy.row, into: row)
+        try table.codec.borrow(copy.row, into: row)
         return rowID
     }
 

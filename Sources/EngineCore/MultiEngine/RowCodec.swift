@@ -119,9 +119,17 @@ package struct RowCodec: @unchecked Sendable {
 
     // MARK: Decoding
 
-    /// False if the bytes cannot be a row of this table: a page was damaged in a way its checksum missed, or the catalog
-    /// does not belong to the tree.
-    func isPlausible(_ row: UnsafeRawBufferPointer) -> Bool {
+    /// Errors: XX001 if the bytes cannot be a row of this table: a page was damaged in a way its checksum missed, or the catalog
+    /// does not belong to the tree. Where strings lie is checked when they are read.
+    @inline(__always) func check(_ row: UnsafeRawBufferPointer) throws(EngineError) {
+        if !isPlausible(row) { throw Self.malformed() }
+    }
+
+    @inline(never) private static func malformed() -> EngineError {
+        EngineError(.dataCorrupted, "a row is corrupted: its bytes do not have the form of its table")
+    }
+
+    @inline(__always) private func isPlausible(_ row: UnsafeRawBufferPointer) -> Bool {
         guard let base = row.baseAddress, row.count >= Self.headerByteCount else { return false }
         let stored = Int(base.little(0, as: UInt16.self))
         guard stored <= count else { return false }
@@ -132,9 +140,9 @@ package struct RowCodec: @unchecked Sendable {
         stored == count ? fixedByteCount : Int(columns[stored].offset)
     }
 
-    /// The value of a column; nil for NULL. Points into `row` or the codec.
+    /// The value of a column of a row that `check` has passed; nil for NULL. Points into `row` or the codec. Errors: XX001.
     @inline(__always)
-    package func cell(_ index: Int, of row: UnsafeRawBufferPointer) -> Cell? {
+    package func cell(_ index: Int, of row: UnsafeRawBufferPointer) throws(EngineError) -> Cell? {
         let base = row.baseAddress.unsafelyUnwrapped
         let stored = Int(base.little(0, as: UInt16.self))
         let column = columns[index]
@@ -147,14 +155,15 @@ package struct RowCodec: @unchecked Sendable {
         let start = column.previousBytes < 0 ? 0 : Int(fixed.little(Int(column.previousBytes), as: UInt32.self))
         let end = Int(fixed.little(Int(column.offset), as: UInt32.self))
         let bytes = fixed + storedFixedByteCount(stored)
-        precondition(start <= end && bytes + end <= base + row.count, "a row's strings lie inside the row")
+        guard start <= end, bytes + end <= base + row.count else { throw Self.malformed() }
         return Cell(ByteView(referencing: UnsafeRawBufferPointer(start: bytes + start, count: end - start)))
     }
 
-    /// Fills all columns of `buffer` without copying: valid as long as `row`.
-    package func borrow(_ row: UnsafeRawBufferPointer, into buffer: RowBuffer) {
+    /// Fills all columns of `buffer` without copying: valid as long as `row`. Errors: XX001.
+    package func borrow(_ row: UnsafeRawBufferPointer, into buffer: RowBuffer) throws(EngineError) {
+        try check(row)
         for index in 0..<count {
-            if !columns[index].isDropped, let cell = cell(index, of: row) {
+            if !columns[index].isDropped, let cell = try cell(index, of: row) {
                 buffer.borrow(index, cell)
             } else {
                 buffer.setNull(index)

@@ -66,7 +66,7 @@ extension TableStore {
             guard let found = try view.version(cursor.payload, isSpilled: cursor.isSpilled, &copy.older) else {
                 continue
             }
-            codec.borrow(
+            try codec.borrow(
                 found.isSpilled ? try rows.versions.readSpilled(found, into: &copy) : found.row, into: row)
             try body(cursor.key.baseAddress.unsafelyUnwrapped.big(0, as: UInt64.self), row)
         }

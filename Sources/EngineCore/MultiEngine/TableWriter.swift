@@ -202,7 +202,7 @@ package final class TableWriter: @unchecked Sendable {
         var isDecoded = false
         for index in 0..<table.indexes.count where isTouched(index, assigned) {
             if !isDecoded {
-                table.codec.borrow(try before(transaction), into: oldRow)
+                try table.codec.borrow(before(transaction), into: oldRow)
                 try table.evaluator?.compute(oldRow)
                 isDecoded = true
             }
@@ -280,7 +280,7 @@ package final class TableWriter: @unchecked Sendable {
         if result != .done { return try checked(result, policy) }
         table.rows.changeBalance.wrappingSubtract(1, ordering: .relaxed)
         if table.indexes.isEmpty { return .done }
-        table.codec.borrow(try before(transaction), into: oldRow)
+        try table.codec.borrow(before(transaction), into: oldRow)
         try table.evaluator?.compute(oldRow)
         for index in 0..<table.indexes.count {
             let definition = table.definition.indexes[index]
@@ -316,7 +316,7 @@ package final class TableWriter: @unchecked Sendable {
     package func readFound(_ transaction: Transaction, into row: RowBuffer) throws(EngineError) -> RowVersion {
         let found = transaction.found.seen
         let bytes = found.isSpilled ? try table.rows.versions.readSpilled(found, into: &copy) : found.row
-        table.codec.borrow(bytes, into: row)
+        try table.codec.borrow(bytes, into: row)
         return transaction.found.version
     }
 }

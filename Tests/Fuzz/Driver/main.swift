@@ -1,25 +1,21 @@
-// `dbkernel-fuzz TARGET [libFuzzer's options and corpus folders]`: feeds a target with bytes that coverage guides.
-//
-// libFuzzer's driver runs where the target wants it: for SQL and wire messages in a fiber of a machine whose database stays up;
-// for disks and packets outside, with a new machine for every input.
+// `FUZZ_TARGET=name dbkernel-fuzz [libFuzzer's options and corpus folders]`: feeds a target with bytes that coverage guides. The name comes
+// by the environment because libFuzzer has the arguments to itself: it hands them on when it merges corpora.
 
 import CFuzzer
+import FuzzTargets
 import Glibc
 
-guard CommandLine.argc >= 2, let name = CommandLine.unsafeArgv[1], let target = FuzzTarget(String(cString: name)) else {
-    print("usage: dbkernel-fuzz \(FuzzTarget.names) [options of libFuzzer] [corpus]")
+guard let name = getenv("FUZZ_TARGET"), let target = FuzzTarget(rawValue: String(cString: name)) else {
+    print(
+        "usage: FUZZ_TARGET=\(FuzzTarget.allCases.map(\.rawValue).joined(separator: "|")) dbkernel-fuzz [options] [corpus]"
+    )
     exit(2)
 }
-// The driver takes the place of the program's name.
-let argumentCount = CommandLine.argc - 1
-nonisolated(unsafe) let arguments = UnsafePointer(CommandLine.unsafeArgv + 1)
-
-switch target {
-case .sql: SQLFuzzer.run(argumentCount, arguments)
-case .wire: WireFuzzer.run(argumentCount, arguments)
-case .packets:
-    exit(fuzz_run(argumentCount, arguments) { PacketFuzzer.take(UnsafeRawBufferPointer(start: $0, count: $1)) })
-case .log, .pages, .superblocks:
-    DiskFuzzer.prepare(target)
-    exit(fuzz_run(argumentCount, arguments) { DiskFuzzer.take(UnsafeRawBufferPointer(start: $0, count: $1)) })
+nonisolated(unsafe) let fuzzer = target.makeFuzzer()
+var argumentCount = CommandLine.argc
+var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
+let status = LLVMFuzzerRunDriver(&argumentCount, &arguments) { bytes, count in
+    if let finding = fuzzer.take(UnsafeRawBufferPointer(start: bytes, count: count)) { fatalError(finding) }
+    return 0
 }
+exit(status)

@@ -194,7 +194,7 @@ final class ConflictUpdate {
             try table.rows.versions.readNewest(key, transaction, into: &copy)
         }
         guard isThere else { return nil }
-        table.codec.borrow(copy.row, into: current)
+        try table.codec.borrow(copy.row, into: current)
         tuple.load()
         rowID.setCell(0, Cell(Int64(bitPattern: id)))
         for (column, vector) in proposed.enumerated() {

@@ -135,7 +135,7 @@ final class UpdateOperator: Operator {
         guard handled.insert(rowID) else { return false }
         let transaction = instance.context.transaction
         guard try table.read(rowID, instance.view, into: &copy) else { return false }
-        table.codec.borrow(copy.row, into: row)
+        try table.codec.borrow(copy.row, into: row)
         if returning != nil { _ = try recheck.load(chunk, place, newest: row) }
         try assign(place)
         var result = try writer.update(rowID, row, transaction, assigned: assigned)
@@ -237,7 +237,7 @@ final class DeleteOperator: Operator {
         let transaction = instance.context.transaction
         if let returning {
             guard try table.read(rowID, instance.view, into: &copy) else { return false }
-            table.codec.borrow(copy.row, into: row)
+            try table.codec.borrow(copy.row, into: row)
             _ = try recheck.load(chunk, place, newest: row)
             returning.rowIDs.setCell(0, Cell(Int64(bitPattern: rowID)))
         }

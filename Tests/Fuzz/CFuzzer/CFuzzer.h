@@ -1,4 +1,4 @@
-// libFuzzer's driver, without its main.
+// libFuzzer without its main: https://llvm.org/docs/LibFuzzer.html#using-libfuzzer-as-a-library
 #ifndef CFUZZER_H
 #define CFUZZER_H
 #include <stddef.h>
@@ -6,8 +6,5 @@
 
 /// Calls `callback` with ever new bytes until something breaks or the options end it. Returns the exit status, or exits.
 int LLVMFuzzerRunDriver(int *argc, char ***argv, int (*callback)(const uint8_t *data, size_t size));
-
-/// The same with `argv` as it came; `argv[0]` names the program.
-int fuzz_run(int argc, char *const *argv, int (*callback)(const uint8_t *data, size_t size));
 
 #endif

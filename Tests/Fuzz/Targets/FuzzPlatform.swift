@@ -1,9 +1,9 @@
 // A machine for a fuzzer: one core, virtual time, a disk in memory that never fails, and one stream that delivers given bytes.
 //
-// Nothing depends on anything but the bytes. A core that waits for what can never come is a finding, and so is an engine that ends
-// the process.
+// Nothing depends on anything but the bytes. A core that waits for what can never come is a finding.
 
 import CLinux
+import Fibers
 import Platform
 
 final class FuzzPlatform: Platform, @unchecked Sendable {
@@ -12,29 +12,23 @@ final class FuzzPlatform: Platform, @unchecked Sendable {
     private var inputPosition = 0
     private(set) var output: [UInt8] = []
 
-    let disk: UnsafeMutableRawPointer
-    static let diskByteCount = 64 << 20
-    /// Pages that were written since `forgetWrites`.
-    private(set) var writtenPages: Set<Int> = []
+    private let disk: FuzzDisk
+    /// When the engine gives up the machine.
+    var onExit: () -> Void = {}
     private var pending: [CompletionEvent] = []
     private var time: UInt64 = 1_000_000_000
     private var isNotified = false
     private var memory: [UnsafeMutableRawPointer: Int] = [:]
+    private var isScrapped = false
     private var entropyState: UInt64 = 1
 
-    /// Of all zeros, or of somebody who goes on using it.
-    init(disk: UnsafeMutableRawPointer? = nil) {
-        guard let disk = disk ?? dbk_reserve(Self.diskByteCount) else { preconditionFailure("no memory for a disk") }
-        self.disk = disk
-    }
+    init(_ disk: FuzzDisk) { self.disk = disk }
 
-    func forgetWrites() { writtenPages.removeAll(keepingCapacity: true) }
-
-    /// After a run: nothing of what it allocated may be touched any more.
+    /// Takes back all that it gave out.
     func scrap() {
         for (base, byteCount) in memory { dbk_unmap(base, byteCount) }
         memory.removeAll()
-        pending.removeAll()
+        isScrapped = true
     }
 
     func connect(_ bytes: [UInt8]) -> StreamHandle {
@@ -88,6 +82,7 @@ final class FuzzPlatform: Platform, @unchecked Sendable {
         return base
     }
     func deallocate(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+        if isScrapped { return }
         precondition(memory.removeValue(forKey: base) == byteCount, "memory is given back that was never given out")
         dbk_unmap(base, byteCount)
     }
@@ -98,7 +93,7 @@ final class FuzzPlatform: Platform, @unchecked Sendable {
 
     var blockGeometry: BlockGeometry {
         BlockGeometry(
-            byteCount: UInt64(Self.diskByteCount), logicalBlockSize: 512, atomicWriteByteCount: 4096,
+            byteCount: UInt64(FuzzDisk.byteCount), logicalBlockSize: 512, atomicWriteByteCount: 4096,
             hasVolatileCache: false, maxTransferByteCount: 256 << 10, queueDepth: 32)
     }
 
@@ -108,12 +103,12 @@ final class FuzzPlatform: Platform, @unchecked Sendable {
     ) -> Bool {
         var place = Int(offset)
         for vector in vectors {
-            precondition(place + vector.byteCount <= Self.diskByteCount, "a request goes beyond the end of the disk")
+            precondition(place + vector.byteCount <= FuzzDisk.byteCount, "a request goes beyond the end of the disk")
             if operation == .read {
-                vector.base.copyMemory(from: disk + place, byteCount: vector.byteCount)
+                vector.base.copyMemory(from: disk.bytes + place, byteCount: vector.byteCount)
             } else {
-                (disk + place).copyMemory(from: vector.base, byteCount: vector.byteCount)
-                for page in place / pageSize...(place + vector.byteCount - 1) / pageSize { writtenPages.insert(page) }
+                disk.noteWrite(offset: place, byteCount: vector.byteCount)
+                (disk.bytes + place).copyMemory(from: vector.base, byteCount: vector.byteCount)
             }
             place += vector.byteCount
         }
@@ -155,5 +150,8 @@ final class FuzzPlatform: Platform, @unchecked Sendable {
             bytes[index] = UInt8(truncatingIfNeeded: entropyState >> 56)
         }
     }
-    func exit(status: Int32) -> Never { preconditionFailure("the engine has given up") }
+    func exit(status: Int32) -> Never {
+        onExit()
+        while true { Fiber.yield() }
+    }
 }
