@@ -102,7 +102,8 @@ extension BTree {
         let leftNode = TreePage(pool.pointer(left.page))
         let rightNode = TreePage(pool.pointer(right.page))
         do throws(EngineError) {
-            guard parentNode.isSound, leftNode.isSound, rightNode.isSound, leftNode.level == rightNode.level else {
+            guard parentNode.entriesFit, leftNode.entriesFit, rightNode.entriesFit, leftNode.level == rightNode.level
+            else {
                 throw damaged(parent.page, "its slots and heap or a child's do not fit each other")
             }
             try allocator.checkInUse(right.page, tokens)
@@ -163,7 +164,7 @@ extension BTree {
         }
         let childNode = TreePage(pool.pointer(child))
         do throws(EngineError) {
-            if !childNode.isSound { throw damaged(child, "its slots and heap do not fit each other") }
+            if !childNode.entriesFit { throw damaged(child, "its slots and heap do not fit each other") }
             try allocator.checkInUse(child, tokens)
         } catch {
             change.abandon()

@@ -103,7 +103,7 @@ package struct TreeCheck {
             report.add("A", page, "it is on level \(node.level), not \(expected.level)")
             return false
         }
-        guard node.isSound else {
+        guard node.isPlausible, Self.heapIsSound(node) else {
             report.add("A", page, "its header, slots and heap do not fit each other")
             return false
         }
@@ -113,6 +113,32 @@ package struct TreeCheck {
             report.add("C", page, "its fences are not the separators in its parent")
         }
         return true
+    }
+
+    /// Every slot's bytes lie in the heap, none overlap, and the count of used bytes is their sum.
+    private static func heapIsSound(_ node: TreePage) -> Bool {
+        var used = InlineArray<64, UInt64>(repeating: 0)
+        var total = 0
+        func claim(_ start: Int, _ count: Int) -> Bool {
+            if count == 0 { return true }
+            if start < node.heapStart || start + count > pageSize { return false }
+            for byte in start..<start + count {
+                if used[byte / 64] >> UInt64(byte % 64) & 1 != 0 { return false }
+                used[byte / 64] |= 1 << UInt64(byte % 64)
+            }
+            total += count
+            return true
+        }
+        func offset(_ pointer: UnsafeRawPointer) -> Int { pointer - UnsafeRawPointer(node.base) }
+        if !claim(offset(node.lowerFence.base), node.lowerFence.count) { return false }
+        if node.hasUpperFence && !claim(offset(node.upperFence.base), node.upperFence.count) { return false }
+        for index in 0..<node.slotCount {
+            let payload = node.payload(index)
+            if !claim(offset(node.suffix(index).base), node.suffix(index).count) { return false }
+            if !claim(offset(UnsafeRawPointer(payload.baseAddress.unsafelyUnwrapped)), payload.count) { return false }
+            if !node.isLeaf && payload.count != TreePage.childByteCount { return false }
+        }
+        return total == node.heapByteCount
     }
 
     private mutating func checkEntries(_ node: TreePage, _ expected: PendingPage) {

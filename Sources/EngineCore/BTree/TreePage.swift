@@ -200,29 +200,27 @@ package struct TreePage: BitwiseCopyable {
             && rawHeap >= Offset.slots &+ rawCount &* Self.slotByteCount && heapByteCount <= pageSize &- rawHeap
     }
 
-    /// Whether, besides, every slot's bytes lie in the heap, none overlap, and the count of used bytes is their sum. A few microseconds.
-    var isSound: Bool {
+    /// Whether, besides, every entry and fence lies in the heap, and together they are as long as the header says: what another page
+    /// is then asked to take. Costs a walk over the slots.
+    var entriesFit: Bool {
         if !isPlausible { return false }
-        var used = InlineArray<64, UInt64>(repeating: 0)
         var total = 0
-        func claim(_ start: Int, _ count: Int) -> Bool {
-            if count == 0 { return true }
-            if start < heapStart || start + count > pageSize { return false }
-            for byte in start..<start + count {
-                if used[byte / 64] >> UInt64(byte % 64) & 1 != 0 { return false }
-                used[byte / 64] |= 1 << UInt64(byte % 64)
-            }
+        func add(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
             total += count
-            return true
+            let offset = start - UnsafeRawPointer(base)
+            return count == 0 || (offset >= heapStart && offset + count <= pageSize)
         }
-        func offset(_ pointer: UnsafeRawPointer) -> Int { pointer - UnsafeRawPointer(base) }
-        if !claim(offset(lowerFence.base), lowerFence.count) { return false }
-        if hasUpperFence && !claim(offset(upperFence.base), upperFence.count) { return false }
+        if !add(lowerFence.base, lowerFence.count) || hasUpperFence && !add(upperFence.base, upperFence.count) {
+            return false
+        }
         for index in 0..<slotCount {
             let payload = payload(index)
-            if !claim(offset(suffix(index).base), suffix(index).count) { return false }
-            if !claim(offset(UnsafeRawPointer(payload.baseAddress.unsafelyUnwrapped)), payload.count) { return false }
-            if !isLeaf && payload.count != TreePage.childByteCount { return false }
+            if !isLeaf && payload.count != Self.childByteCount { return false }
+            if !add(suffix(index).base, suffix(index).count)
+                || !add(UnsafeRawPointer(payload.baseAddress.unsafelyUnwrapped), payload.count)
+            {
+                return false
+            }
         }
         return total == heapByteCount
     }

@@ -114,7 +114,8 @@ final class PacketFuzzer: Fuzzer {
             let word = segment.big(12, as: UInt16.self)
             let payload = Int(base.big(16, as: UInt16.self)) - 20 - Int(word >> 12) * 4
             // SYN and FIN count as a byte each.
-            nextSequence = segment.big(4, as: UInt32.self) &+ UInt32(payload) &+ UInt32(word >> 1 & 1) &+ UInt32(word & 1)
+            nextSequence =
+                segment.big(4, as: UInt32.self) &+ UInt32(payload) &+ UInt32(word >> 1 & 1) &+ UInt32(word & 1)
         }
 
         private func close(_ stream: StreamHandle) {
