@@ -18,7 +18,7 @@ struct MachineParts {
     var work: CoreWork
     var frames: UnsafeMutablePointer<Frames>
     var space: UnsafeMutablePointer<ReservedSpace>
-    var serial: UnsafeMutablePointer<SerialPort>
+    var output: UnsafeMutablePointer<ConsoleOutput>
     var powerButton: PowerButton?
     var console: ConsoleInput
 }
@@ -28,7 +28,7 @@ extension MetalPlatform {
     package static func start() -> MetalPlatform {
         let start = StartInfo()
         guard start.isValid, EarlyMemory.setUp(start), let frames = machine.frames, let tables = machine.tables,
-            let serial = machine.serial
+            let output = machine.console
         else {
             // Without memory there is no console object; the port is enough for a sentence.
             for byte in "no PVH start information, or no memory\r\n".utf8 { dbk_out8(0x3f8, byte) }
@@ -100,12 +100,12 @@ extension MetalPlatform {
         }
         let lines = InterruptLines(hardware, tables: tables)
         let powerButton = PowerButton(hardware, lines, apicID: apic.id, clock: clock) { say($0) }
-        let console = ConsoleInput(serial, lines, apicID: apic.id) { say($0) }
+        let console = ConsoleInput(output, lines, apicID: apic.id) { say($0) }
         let platform = MetalPlatform(
             MachineParts(
                 topology: Topology(nodeOfCore: nodes, distance: distance), disk: disk, network: network,
                 commandLine: commandLine,
-                clock: clock, apic: apic, cores: cores, work: work, frames: frames, space: space, serial: serial,
+                clock: clock, apic: apic, cores: cores, work: work, frames: frames, space: space, output: output,
                 powerButton: powerButton, console: console))
         say(
             "\(count) \(count == 1 ? "core" : "cores"), \(platform.memory.free >> 20) of \(platform.memory.total >> 20) "
@@ -116,7 +116,7 @@ extension MetalPlatform {
     /// A line on the console.
     package static func say(_ text: String) {
         var line = text + "\n"
-        line.withUTF8 { bytes in machine.serial?.pointee.write(UnsafeRawBufferPointer(bytes)) }
+        line.withUTF8 { bytes in machine.console?.pointee.write(UnsafeRawBufferPointer(bytes)) }
     }
 
     package static func stop(_ text: String, status: Int32) -> Never {

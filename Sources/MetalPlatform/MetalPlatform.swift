@@ -21,7 +21,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     private let work: CoreWork
     private let frames: UnsafeMutablePointer<Frames>
     private let space: UnsafeMutablePointer<ReservedSpace>
-    private let serial: UnsafeMutablePointer<SerialPort>
+    private let output: UnsafeMutablePointer<ConsoleOutput>
     private let powerButton: PowerButton?
     private let console: ConsoleInput
     private let stopRequest = StopRequest()
@@ -38,7 +38,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
         work = parts.work
         frames = parts.frames
         space = parts.space
-        serial = parts.serial
+        output = parts.output
         powerButton = parts.powerButton
         console = parts.console
     }
@@ -77,7 +77,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
         network.drive(wake: { wake($0) }, log: { log($0) })
     }
 
-    /// The power button or the serial line: what comes seldom and is not looked at in every turn.
+    /// The power button, the serial line or the keyboard: what comes seldom and is not looked at in every turn.
     @inline(never) private func hearNotice() {
         dbk_notice_clear()
         if let powerButton, powerButton.ask() { requestStop() }
@@ -263,7 +263,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
         if let core = stopRequest.ask() { wake(core) }
     }
 
-    package func consoleWrite(_ bytes: UnsafeRawBufferPointer) { serial.pointee.write(bytes) }
+    package func consoleWrite(_ bytes: UnsafeRawBufferPointer) { output.pointee.write(bytes) }
     package var hasConsoleInput: Bool { console.isPresent }
     package func queueConsoleInput(_ core: CoreIndex, tag: Tag) -> Bool {
         precondition(core == MetalNetwork.owner, "the console is the first core's")

@@ -5,7 +5,7 @@ import CMetal
 import Platform
 
 struct Machine {
-    var serial: UnsafeMutablePointer<SerialPort>?
+    var console: UnsafeMutablePointer<ConsoleOutput>?
     var frames: UnsafeMutablePointer<Frames>?
     var heap: UnsafeMutablePointer<Heap>?
     var tables: UnsafeMutablePointer<PageTables>?
@@ -35,7 +35,7 @@ func machineExit(status: Int32) -> Never {
     }
     // The power goes a moment after the write: only where there is no such port may another way be tried.
     if status == 0 && machine.powerPort == 0 { dbk_out32(debugExitPort, 0) }
-    if let serial = machine.serial { PlainText(serial).text("the machine can be switched off now\n") }
+    if let console = machine.console { PlainText(console).text("the machine can be switched off now\n") }
     dbk_stop()
     while true {}
 }
@@ -63,9 +63,9 @@ package func freeObject(_ object: UnsafeMutableRawPointer) {
 }
 
 package func putCharacter(_ character: UInt8) {
-    guard let serial = machine.serial else { return }
-    if character == 0x0a { serial.pointee.put(0x0d) }
-    serial.pointee.put(character)
+    guard let console = machine.console else { return }
+    if character == 0x0a { console.pointee.put(0x0d) }
+    console.pointee.put(character)
 }
 
 package func fillWithEntropy(_ bytes: UnsafeMutableRawBufferPointer) { Entropy.fill(bytes) }

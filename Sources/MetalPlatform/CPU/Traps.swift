@@ -34,10 +34,10 @@ private func bringPage(_ address: UInt) -> Bool {
 }
 
 private func panic(_ frame: UnsafeMutablePointer<TrapFrame>, depth: Int) -> Never {
-    guard let serial = machine.serial else { stopCore() }
+    guard let console = machine.console else { stopCore() }
     // A panic inside a panic only ends.
     if depth > 2 { machineExit(status: 70) }
-    let out = PlainText(serial)
+    let out = PlainText(console)
     let vector = Int(frame.pointee.vector)
     out.text("\npanic: ")
     out.text(exceptionName(vector))

@@ -1,39 +1,56 @@
-// What is typed at the serial line, for the shell. The first core's: its interrupt ends that core's halt, and while the core is
-// busy it looks now and then.
+// What is typed at the serial line and at the keyboard, for the shell. The first core's: their interrupts end that core's halt, and
+// while the core is busy it looks now and then.
 
 import CMetal
 import Platform
 
 final class ConsoleInput {
-    private let serial: UnsafeMutablePointer<SerialPort>
+    private let output: UnsafeMutablePointer<ConsoleOutput>
+    private var keyboard: Keyboard?
     /// Bytes that nobody has taken yet; more than fit are dropped, as by a terminal whose reader sleeps.
     private var bytes: [UInt8] = []
     private var tag: Tag = 0
     private var nextLook = Nanoseconds(0)
     private static let limit = 4096
+    /// The serial line's.
     private static let interrupt: UInt16 = 4
 
-    /// With `lines` the port's interrupt wakes the core; where that cannot be, only looking finds what was typed.
+    /// With `lines` the devices' interrupts wake the core; where that cannot be, only looking finds what was typed. The keyboard
+    /// is of use with a screen.
     init(
-        _ serial: UnsafeMutablePointer<SerialPort>, _ lines: InterruptLines, apicID: UInt32, say: (String) -> Void
+        _ output: UnsafeMutablePointer<ConsoleOutput>, _ lines: InterruptLines, apicID: UInt32, say: (String) -> Void
     ) {
-        self.serial = serial
+        self.output = output
         bytes.reserveCapacity(Self.limit)
-        if !serial.pointee.isPresent { return }
-        if lines.route(Self.interrupt, isLevelLow: false, to: LocalAPIC.noticeVector, apicID: apicID) {
-            serial.pointee.interruptOnInput()
-        } else {
-            say("warning: no I/O APIC takes the serial line's interrupt: an idle machine is slow to hear what is typed")
+        func route(_ source: UInt16, _ what: String) -> Bool {
+            if lines.route(source, isLevelLow: false, to: LocalAPIC.noticeVector, apicID: apicID) { return true }
+            say("warning: no I/O APIC takes the \(what)'s interrupt: an idle machine is slow to hear what is typed")
+            return false
+        }
+        if output.pointee.serial.isPresent, route(Self.interrupt, "serial line") {
+            output.pointee.serial.interruptOnInput()
+        }
+        if output.pointee.hasScreen {
+            let keyboard = Keyboard()
+            if keyboard.isPresent {
+                self.keyboard = keyboard
+                _ = route(Keyboard.interrupt, "keyboard")
+            }
         }
     }
 
-    var isPresent: Bool { serial.pointee.isPresent }
+    var isPresent: Bool { output.pointee.serial.isPresent || keyboard != nil }
 
     /// After a notice.
     func take() {
-        while let byte = serial.pointee.read() {
-            if bytes.count < Self.limit { bytes.append(byte) }
+        if output.pointee.serial.isPresent {
+            while let byte = output.pointee.serial.read() { add(byte) }
         }
+        keyboard?.read { add($0) }
+    }
+
+    private func add(_ byte: UInt8) {
+        if bytes.count < Self.limit { bytes.append(byte) }
     }
 
     /// In every turn of the core's loop.

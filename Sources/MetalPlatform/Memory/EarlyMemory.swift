@@ -6,7 +6,7 @@ import Platform
 enum EarlyMemory {
     private static let stateByteCount = 16 << 10
 
-    /// Makes the frame allocator, heap, page tables and serial port. False if there is no place for them.
+    /// Makes the frame allocator, heap, page tables and console. False if there is no place for them.
     static func setUp(_ start: borrowing StartInfo) -> Bool {
         var limit: UInt = 0
         for index in 0..<start.memoryCount { limit = max(limit, start.memory[index].end) }
@@ -16,9 +16,9 @@ enum EarlyMemory {
         clear(base, byteCount: byteCount)
         let memory = UnsafeMutableRawPointer(bitPattern: base).unsafelyUnwrapped
         var at = 0
-        let serial = place(SerialPort.self, memory, &at)
-        serial.initialize(to: SerialPort())
-        machine.serial = serial
+        let console = place(ConsoleOutput.self, memory, &at)
+        console.initialize(to: ConsoleOutput())
+        machine.console = console
         let words = (memory + stateByteCount + roundUp(Heap.memoryByteCount, 16))
             .bindMemory(to: UInt64.self, capacity: wordByteCount / 8)
         let frames = place(Frames.self, memory, &at)
