@@ -1,11 +1,11 @@
-"""The shell on the Ring-0 image's serial line."""
+"""The shell on the Ring-0 image's serial line, and on its screen and keyboard."""
 
 import time
 
 import pytest
 
 from test_metal import Machine
-from test_metal_faults import wait_for_line
+from test_metal_faults import monitor, wait_for_line
 
 
 @pytest.fixture
@@ -49,3 +49,52 @@ def test_sql_and_commands_are_answered_and_the_machine_stops_and_starts_again(ma
     assert machine.psql("-c", "SELECT count(*) FROM t") == "5\n"
     ask(machine, "poweroff", "stopping")
     assert machine.wait() == 0
+
+
+KEYS = {" ": "spc", "\n": "ret", ";": "semicolon", "(": "shift-9", ")": "shift-0", "*": "shift-8", "_": "shift-minus"}
+
+
+def type_keys(machine: Machine, text: str) -> None:
+    for character in text:
+        key = KEYS.get(character) or (f"shift-{character.lower()}" if character.isupper() else character)
+        monitor(machine, f"sendkey {key} 20")
+        time.sleep(0.05)
+
+
+def screen(machine: Machine) -> list[str]:
+    """The rows of the VGA window that hold something: those on display, and above them those that have left it."""
+    file = machine.disk.with_name("screen")
+    monitor(machine, f"pmemsave 0xb8000 32768 {file}")
+    cells = file.read_bytes()[::2].decode("cp437")
+    rows = [cells[at:at + 80].rstrip(" \0") for at in range(0, len(cells), 80)]
+    return [row for row in rows if row]
+
+
+def wait_for_row(machine: Machine, text: str) -> None:
+    end = time.monotonic() + 60
+    while not any(text in row for row in screen(machine)):
+        assert time.monotonic() < end, f"no row with '{text}':\n" + "\n".join(screen(machine))
+        time.sleep(0.2)
+
+
+def test_the_screen_shows_what_the_serial_line_says_and_the_keyboard_is_heard(machine):
+    machine.start(SCREEN="none")
+    wait_for_row(machine, "ready: ")
+    type_keys(machine, "help\n")
+    wait_for_row(machine, "stop cleanly and switch off")
+    type_keys(machine, "sql\n")
+    wait_for_row(machine, "postgres=#")
+    type_keys(machine, "SELECT count(*) FROM pg_database;\n")
+    wait_for_row(machine, "(1 row)")
+    # More rows than the window has, so that they begin again at its start.
+    machine.process.stdin.write("SELECT 'row ' || i AS scrolled FROM generate_series(1, 250) i;\r")
+    machine.process.stdin.flush()
+    wait_for_row(machine, "(250 rows)")
+    assert any("row 250" in row for row in screen(machine))
+    type_keys(machine, "SELECT 42")
+    # Left twice, and a digit before the others.
+    monitor(machine, "sendkey left 20")
+    monitor(machine, "sendkey left 20")
+    type_keys(machine, "7;\n")
+    wait_for_line(machine, "742")
+    wait_for_row(machine, "742")
