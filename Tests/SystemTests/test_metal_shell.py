@@ -64,7 +64,7 @@ def type_keys(machine: Machine, text: str) -> None:
 def screen(machine: Machine) -> list[str]:
     """The rows of the VGA window that hold something: those on display, and above them those that have left it."""
     file = machine.disk.with_name("screen")
-    monitor(machine, f"pmemsave 0xb8000 32768 {file}")
+    monitor(machine, f'pmemsave 0xb8000 32768 "{file}"')
     cells = file.read_bytes()[::2].decode("cp437")
     rows = [cells[at:at + 80].rstrip(" \0") for at in range(0, len(cells), 80)]
     return [row for row in rows if row]

@@ -5,8 +5,11 @@ import Platform
 
 struct ConsoleOutput: ~Copyable {
     let serial = SerialPort()
-    private var screen = TextScreen()
+    private var screen: TextScreen
     private let guardLock = SpinLock()
+
+    /// `cells`: what the screen wants.
+    init(cells: UnsafeMutablePointer<UInt16>) { screen = TextScreen(cells) }
 
     var hasScreen: Bool { screen.isPresent }
 

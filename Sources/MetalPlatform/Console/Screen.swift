@@ -17,12 +17,13 @@ struct TextScreen: ~Copyable {
     private var sequence = Sequence.none
     private var number = 0
     /// What the screen shows, a row behind another.
-    private var cells = InlineArray<2000, UInt16>(repeating: Self.blank)
+    private let cells: UnsafeMutablePointer<UInt16>
 
     private enum Sequence { case none, escape, parameters }
 
     private static let columns = 80
     private static let rows = 25
+    static let cellCount = rows * columns
     private static let window: UInt = 0xb8000
     private static let windowCellCount = 16 << 10
     /// Light grey on black.
@@ -31,7 +32,9 @@ struct TextScreen: ~Copyable {
     private static let controller: UInt16 = 0x3d4
     private static let graphics: UInt16 = 0x3ce
 
-    init() {
+    /// `cells`: memory for `cellCount` of them, which outlives the screen.
+    init(_ cells: UnsafeMutablePointer<UInt16>) {
+        self.cells = cells
         // Of the graphics controller's register 6: text, in the window at B8000. And a cursor register that keeps what it is told.
         dbk_out8(Self.graphics, 6)
         let mode = dbk_in8(Self.graphics + 1)
@@ -116,12 +119,12 @@ struct TextScreen: ~Copyable {
             row += 1
             return
         }
-        for cell in 0..<(Self.rows - 1) * Self.columns { cells[cell] = cells[cell + Self.columns] }
+        cells.update(from: cells + Self.columns, count: Self.cellCount - Self.columns)
         for column in 0..<Self.columns { cells[row * Self.columns + column] = Self.blank }
         start += Self.columns
-        if start + Self.rows * Self.columns > Self.windowCellCount {
+        if start + Self.cellCount > Self.windowCellCount {
             start = 0
-            for cell in 0..<Self.rows * Self.columns { poke(cell, cells[cell]) }
+            for cell in 0..<Self.cellCount { poke(cell, cells[cell]) }
         } else {
             for column in 0..<Self.columns { poke(row * Self.columns + column, Self.blank) }
         }

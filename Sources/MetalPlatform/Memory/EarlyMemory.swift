@@ -17,7 +17,9 @@ enum EarlyMemory {
         let memory = UnsafeMutableRawPointer(bitPattern: base).unsafelyUnwrapped
         var at = 0
         let console = place(ConsoleOutput.self, memory, &at)
-        console.initialize(to: ConsoleOutput())
+        let cells = (memory + at).bindMemory(to: UInt16.self, capacity: TextScreen.cellCount)
+        at += TextScreen.cellCount * 2
+        console.initialize(to: ConsoleOutput(cells: cells))
         machine.console = console
         let words = (memory + stateByteCount + roundUp(Heap.memoryByteCount, 16))
             .bindMemory(to: UInt64.self, capacity: wordByteCount / 8)
