@@ -68,9 +68,10 @@ extension TransactionManager {
             }
             if worker.pointee.hasNothingToPurge {
                 // An idle engine leaves its cores asleep. No other fiber of this worker runs between the look and the park, and
-                // only this worker's fibers queue anything here: each wakes us.
+                // only this worker's fibers queue anything here: each wakes us. `stop` wakes us once, and a wait for the device in
+                // `maintain` may have taken that for its own: hence the look at `stopping`, after which its wake is still to come.
                 worker.pointee.idlePurger = Fiber.current
-                Fiber.park()
+                if !stopping.load(ordering: .acquiring) { Fiber.park() }
                 worker.pointee.idlePurger = .none
             } else {
                 // What is left waits for snapshots to end, which tell nobody.
