@@ -1,5 +1,6 @@
 // `selftest[=NAME,...]`: the shared suite, or the cases whose names contain one of the names, in Ring 0, on all cores
-// there are, on the machine's disk, which it destroys. Underscores in a name stand for spaces. One line per case; the closing line is 'N passed, N failed'. The status is 1 if any failed or none ran.
+// there are, on the machine's disk, which it destroys. Underscores in a name stand for spaces. One line per case; the
+// closing line is 'N passed, N failed', with the failed ones once more before it. The status is 1 if any failed or none ran.
 
 import MetalPlatform
 import Platform
@@ -9,7 +10,7 @@ enum SelfTest {
     static func run(_ platform: MetalPlatform, names text: [UInt8]) -> Int32 {
         let names = text.map { $0 == 0x5f ? 0x20 : $0 }.split(separator: 0x2c).map { Array($0) }
         var passed = 0
-        var failed = 0
+        var failed: [String] = []
         for suiteCase in allCases() where names.isEmpty || names.contains(where: { suiteCase.matches($0) }) {
             write(platform, "\(suiteCase.name) [\(platform.topology.coreCount) cores] ... ")
             let start = platform.now()
@@ -25,13 +26,15 @@ enum SelfTest {
             case .cannotRun(let reason):
                 write(platform, "cannot run here: \(reason)\n")
             case .failed(let failures):
-                failed += 1
-                write(platform, "FAILED\n")
-                for failure in failures { write(platform, "    \(failure)\n") }
+                var text = "\(suiteCase.name)\n"
+                for failure in failures { text += "    \(failure)\n" }
+                write(platform, "FAILED: \(text)")
+                failed.append(text)
             }
         }
-        write(platform, "\(passed) passed, \(failed) failed\n")
-        return failed > 0 || passed == 0 ? 1 : 0
+        for text in failed { write(platform, "FAILED: \(text)") }
+        write(platform, "\(passed) passed, \(failed.count) failed\n")
+        return !failed.isEmpty || passed == 0 ? 1 : 0
     }
 
     private static func write(_ platform: MetalPlatform, _ text: String) {

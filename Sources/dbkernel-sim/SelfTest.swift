@@ -9,7 +9,9 @@ import SharedSuite
 struct SelfTest: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "selftest", abstract: "Runs the engine's own tests on a scratch disk.",
-        discussion: "The closing line is 'N passed, N failed'; the exit status is 1 if any failed.")
+        discussion: """
+            The closing line is 'N passed, N failed', with the failed ones once more before it; the exit status is 1 if any failed.
+            """)
 
     @Argument(help: "Run only the cases whose name contains this.")
     var name: String = ""
@@ -28,7 +30,7 @@ struct SelfTest: ParsableCommand {
 
     func run() throws {
         var passed = 0
-        var failed = 0
+        var failed: [String] = []
         let path = disk ?? "\(directory)/dbkernel-selftest-\(getpid()).disk"
         defer { if disk == nil { unlink(path) } }
         for suiteCase in allCases() where suiteCase.matches(Array(name.utf8)) {
@@ -38,7 +40,8 @@ struct SelfTest: ParsableCommand {
                         diskPath: path, diskByteCount: 256 << 20, createIfMissing: true, cores: cores,
                         forceFallback: fallback))
                 // A case that hangs is killed, with its name on the last line.
-                print("\(suiteCase.name) [\(cores) cores] ... ", terminator: "")
+                let title = "\(suiteCase.name) [\(cores) cores]"
+                print("\(title) ... ", terminator: "")
                 fflush(nil)
                 alarm(120)
                 let verdict = suiteCase.run(on: platform)
@@ -51,14 +54,16 @@ struct SelfTest: ParsableCommand {
                     print("cannot run here: \(reason)")
                 case .failed(let failures):
                     print("FAILED")
-                    for failure in failures { print("    \(failure)") }
-                    failed += 1
+                    let lines = failures.map { "    \($0)" }.joined(separator: "\n")
+                    print(lines)
+                    failed.append("\(title)\n\(lines)")
                 }
                 fflush(nil)
                 if disk == nil { unlink(path) }
             }
         }
-        print("\(passed) passed, \(failed) failed")
-        if failed > 0 { throw ExitCode(1) }
+        for failure in failed { print("FAILED: \(failure)") }
+        print("\(passed) passed, \(failed.count) failed")
+        if !failed.isEmpty { throw ExitCode(1) }
     }
 }

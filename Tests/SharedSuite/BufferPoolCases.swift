@@ -52,6 +52,10 @@ func bufferPoolCases() -> [SuiteCase] {
             context throws(EngineError) in
             try PoolWorld.run(context) { world throws(EngineError) in try tornCase(world) }
         },
+        SuiteCase(bare: "bufferpool: a failed flush of the background writer stops the engine and all who wait for frames") {
+            context throws(EngineError) in
+            try context.onFailingDevice { failing throws(EngineError) in try failedFlushCase(context, failing) }
+        },
         SuiteCase("bufferpool: too small a budget and impossible page numbers are errors") {
             context throws(EngineError) in
             try PoolWorld.run(context) { world throws(EngineError) in try refusalCase(world) }
@@ -73,6 +77,8 @@ final class CountingLog: DurableLog, @unchecked Sendable {
     }
     var insertLSN: LSN { LSN(insert.load(ordering: .acquiring)) }
     var durableLSN: LSN { LSN(durable.load(ordering: .acquiring)) }
+    private(set) var currentFailure: EngineError?
+    func halt(_ error: EngineError) { currentFailure = error }
     func waitDurable(_ lsn: LSN) throws(EngineError) {
         waiterCount.add(1, ordering: .relaxed)
         while isHeld.load(ordering: .acquiring) { Fiber.sleep(.microseconds(100)) }
@@ -203,6 +209,28 @@ private func evictionCase(_ world: PoolWorld) throws(EngineError) {
     try world.reopen()
     for index in 0..<pageCount {
         context.expectEqual(try world.value(index), expected[index].load(ordering: .relaxed), "page on the device")
+    }
+}
+
+/// Only the background writer writes here, and its error reaches nobody but through the log and those who need a frame.
+private func failedFlushCase(_ context: SuiteContext, _ failing: FailingPlatform) throws(EngineError) {
+    // A device without a cache and with atomic pages is never flushed.
+    failing.needsFlushes.store(true, ordering: .releasing)
+    try PoolWorld.run(context) { world throws(EngineError) in
+        failing.failsFlushes.store(true, ordering: .releasing)
+        let start = context.platform.now()
+        try context.onEveryCore(4) { core, index throws(EngineError) in
+            let pageCount = world.pool.frameCount * 2
+            let first = (core * 4 + index) * pageCount
+            do throws(EngineError) {
+                for number in 0..<pageCount { try world.create(first + number, UInt64(number)) }
+                context.fail("all pages found frames")
+            } catch {
+                context.expect(error.state == .ioError && error.severity == .panic, "not \(error.message)")
+            }
+        }
+        context.expect(context.platform.now() - start < .seconds(5), "nobody waits for what cannot come")
+        context.expect(world.log.currentFailure?.state == .ioError, "the log is halted")
     }
 }
 

@@ -10,6 +10,8 @@ final class FailingPlatform: Platform, @unchecked Sendable {
     /// Block requests of these kinds fail with an I/O error from now on.
     let failsWrites = Atomic<Bool>(false)
     let failsFlushes = Atomic<Bool>(false)
+    /// The device says that it has a volatile cache, whatever the one beneath has.
+    let needsFlushes = Atomic<Bool>(false)
     let failureCount = Atomic<Int>(0)
     /// Reads that touch this byte of the device fail; -1: none.
     let unreadableByte = Atomic<Int>(-1)
@@ -128,7 +130,11 @@ final class FailingPlatform: Platform, @unchecked Sendable {
         base.restore(memory, pageCount: pageCount)
     }
     func protect(_ memory: UnsafeMutableRawPointer, pageCount: Int) { base.protect(memory, pageCount: pageCount) }
-    var blockGeometry: BlockGeometry { base.blockGeometry }
+    var blockGeometry: BlockGeometry {
+        var geometry = base.blockGeometry
+        if needsFlushes.load(ordering: .acquiring) { geometry.hasVolatileCache = true }
+        return geometry
+    }
     func listen(address: String) throws(EngineError) -> (StreamHandle, boundAddress: String) {
         try base.listen(address: address)
     }

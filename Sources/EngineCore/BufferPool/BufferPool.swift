@@ -27,6 +27,10 @@ package protocol DurableLog: AnyObject {
     var durableLSN: LSN { get }
     /// Parks until everything before `lsn` is on stable storage.
     func waitDurable(_ lsn: LSN) throws(EngineError)
+    /// Why nothing more becomes durable, if so.
+    var currentFailure: EngineError? { get }
+    /// Stops the engine: nothing more is written, and everyone who waits for the log gets `error`.
+    func halt(_ error: EngineError)
 }
 
 extension Log: DurableLog {}

@@ -18,8 +18,11 @@ extension BufferPool {
     /// Free frames that the background writers keep in hand.
     var reserveTarget: Int { max(8, min(frameCount / 32, 1024)) }
 
+    /// Why no dirty page can become clean any more, if so.
+    private var writeFailure: EngineError? { failure.error ?? log.currentFailure }
+
     /// A frame for one more page, parking until there is one. 53200 if none comes free for ten seconds: then every frame
-    /// is latched, or dirty pages cannot be written.
+    /// is latched, or dirty pages have no place on the device. If nothing is written any more: the error that stopped it.
     func acquireFrame() throws(EngineError) -> Int {
         if let frame = frames.pop() {
             if frames.freeCount < reserveTarget { wakeWriter() }
@@ -35,6 +38,7 @@ extension BufferPool {
                 Fiber.yieldIfDue()
             }
             if let frame = frames.pop() { return frame }
+            if let fatal = writeFailure { throw fatal }
             note(.pageFrameWaits)
             wakeWriter()
             let outcome = waiting.park(address: frames.address, until: deadline) { frames.freeCount == 0 }

@@ -99,7 +99,9 @@ extension BufferPool {
             try write(batch, on: lane)
             _ = evictClean(batch)
         } catch {
-            // The pages are dirty again, and the failure is counted. The next try may go better; do not spin on it.
+            // The pages are dirty again, and the failure is counted. The next try may go better; do not spin on it. If none
+            // can, those who wait for a frame have to hear of it (`writeFailure`).
+            waiting.wakeAll(address: frames.address)
             Fiber.sleep(.milliseconds(100))
         }
     }

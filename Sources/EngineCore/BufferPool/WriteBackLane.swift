@@ -10,8 +10,8 @@
 //   5. flush   only now may `inFlight` be forgotten, which lets the checkpoint's redo LSN pass, and the zone be reused.
 //
 // If anything fails the pages are put back among the dirty ones with their old recLSN. Once the copies are in the zone, a
-// device error leaves pages that may be torn, and the zone must not be reused: that is fatal (Severity.panic), and the
-// recovery that follows restores them. A device without room has torn nothing.
+// device error leaves pages that may be torn, and the zone must not be reused: that is fatal (Severity.panic), it halts
+// the log, and the recovery that follows restores them. A device without room has torn nothing.
 
 import AsyncIO
 import DirectStorage
@@ -169,6 +169,7 @@ extension BufferPool {
             var fatal = error
             fatal.severity = .panic
             failure.record(fatal)
+            log.halt(fatal)
             throw fatal
         }
         if let lacksRoom { throw lacksRoom }

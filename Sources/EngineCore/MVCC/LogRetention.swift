@@ -144,7 +144,12 @@ final class LogRetention {
         isStuck = !isReserved && (position < redo || spareByteCount < log.userCapacityByteCount / 4)
         if position == before { return (position, old.tableLSN) }
         dropEnded(running.isOver)
-        if table.transactions.running.isEmpty { return deactivate(redo: redo, undo: undo) }
+        if table.transactions.running.isEmpty {
+            // They have appended their ends since the checkpoint began. If such an end were lost with the power, recovery would
+            // have to undo what nothing leads to any more. (A table waits for its own record, which is behind the ends.)
+            try log.waitDurable(log.insertLSN)
+            return deactivate(redo: redo, undo: undo)
+        }
         return (position, try table.write(to: log))
     }
 
@@ -213,6 +218,21 @@ final class LogRetention {
     /// The block copied last holds the beginning of a record whose owner has turned out only now.
     func addOwnerOfLastCopied(_ id: UInt64) {
         if !filled.isEmpty { filled[filled.count - 1].owners.insert(id) }
+    }
+
+    /// True if a copy of the block is kept already; it is one for `owners` too from now on. Of the block in which reading stopped the
+    /// last time the rest was not looked at, so whoever has updates there was not known when it was copied. It has to be copied
+    /// again if the extent was dropped since, because those who were known have ended.
+    func keepsCopy(of number: UInt64, for owners: Set<UInt64>) -> Bool {
+        guard let run = table.runs.last(where: { $0.firstNumber <= number && number < $0.endNumber }) else {
+            return false
+        }
+        let page = run.page(of: number).rawValue
+        guard let index = filled.firstIndex(where: { $0.pages.contains(page) }) else {
+            preconditionFailure("a run lies in an extent that is kept")
+        }
+        filled[index].owners.formUnion(owners)
+        return true
     }
 
     /// Sets extents aside for a copy of the users' share of the zone, and half of it again for those who go on when a long

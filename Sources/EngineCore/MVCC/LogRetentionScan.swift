@@ -4,7 +4,7 @@
 // A record may run over many blocks. Its header says whose it is, so only the header's bytes are put together. It is noted in the
 // table when its end has been seen: one that a crash cut off never happened, as recovery's analysis has it, and the block behind
 // it, of a later boot, begins a record of its own. A record that is not finished where reading stops is read again from its
-// start the next time; a block is copied once.
+// start the next time; a block whose copy is kept is not copied again.
 
 import AsyncIO
 import BufferPool
@@ -107,7 +107,8 @@ extension LogRetention {
     private func copy(_ stretch: inout Stretch, _ durableRedo: LSN) throws(EngineError) {
         var index = 0
         while index < stretch.count {
-            if !stretch.isMarked(index) || stretch.firstNumber + UInt64(index) <= lastCopied {
+            let number = stretch.firstNumber + UInt64(index)
+            if !stretch.isMarked(index) || number <= lastCopied && keepsCopy(of: number, for: stretch.owners) {
                 index += 1
                 continue
             }
