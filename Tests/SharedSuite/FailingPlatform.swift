@@ -15,20 +15,28 @@ final class FailingPlatform: Platform, @unchecked Sendable {
     let failureCount = Atomic<Int>(0)
     /// Reads that touch this byte of the device fail; -1: none.
     let unreadableByte = Atomic<Int>(-1)
-    /// Durable writes are done but do not complete while this is set.
+    /// Durable writes, and reads, of `heldBytes` are done but do not complete while these are set.
     let holdsWrites = Atomic<Bool>(false)
-    /// Requests whose completions are to be held, and completions that are. Each core touches its own.
-    private let holding: UnsafeMutablePointer<Set<Tag>>
-    private let held: UnsafeMutablePointer<[CompletionEvent]>
+    let holdsReads = Atomic<Bool>(false)
+    /// Set while nothing is held.
+    var heldBytes: Range<UInt64> = 0..<UInt64.max
+    /// Completions held now.
+    let heldCount = Atomic<Int>(0)
+    /// Requests whose completions are to be held, with the flag that holds them, and completions that are. Each core touches
+    /// its own.
+    private let holding: UnsafeMutablePointer<[Tag: Hold]>
+    private let held: UnsafeMutablePointer<[(event: CompletionEvent, hold: Hold)]>
     /// Failed requests whose completion has not been polled. Each core touches its own.
     private let failed: UnsafeMutablePointer<[Tag]>
+
+    private enum Hold { case reads, writes }
 
     init(_ base: any Platform) {
         self.base = base
         failed = .allocate(capacity: base.topology.coreCount)
         failed.initialize(repeating: [], count: base.topology.coreCount)
         holding = .allocate(capacity: base.topology.coreCount)
-        holding.initialize(repeating: [], count: base.topology.coreCount)
+        holding.initialize(repeating: [:], count: base.topology.coreCount)
         held = .allocate(capacity: base.topology.coreCount)
         held.initialize(repeating: [], count: base.topology.coreCount)
     }
@@ -50,6 +58,13 @@ final class FailingPlatform: Platform, @unchecked Sendable {
         }
     }
 
+    private func isSet(_ hold: Hold) -> Bool {
+        switch hold {
+        case .reads: holdsReads.load(ordering: .acquiring)
+        case .writes: holdsWrites.load(ordering: .acquiring)
+        }
+    }
+
     private func meetsUnreadable(_ vectors: UnsafeMutableBufferPointer<IOVector>, _ offset: Int) -> Bool {
         let byte = unreadableByte.load(ordering: .acquiring)
         return byte >= offset && byte < vectors.reduce(offset) { $0 + $1.byteCount }
@@ -61,9 +76,13 @@ final class FailingPlatform: Platform, @unchecked Sendable {
     ) -> Bool {
         if !fails(operation) && !(operation == .read && meetsUnreadable(vectors, Int(offset))) {
             let isQueued = base.queueBlock(core, operation, vectors, offset: offset, tag: tag)
-            if isQueued, operation == .durableWrite, holdsWrites.load(ordering: .acquiring) {
-                holding[core].insert(tag)
-            }
+            let hold: Hold? =
+                switch operation {
+                case .read: .reads
+                case .durableWrite: .writes
+                case .write, .flush: nil
+                }
+            if isQueued, let hold, isSet(hold), heldBytes.contains(offset) { holding[core][tag] = hold }
             return isQueued
         }
         failed[core].append(tag)
@@ -89,28 +108,33 @@ final class FailingPlatform: Platform, @unchecked Sendable {
         var left = 0
         for index in 0..<count {
             let event = events[index]
-            if holding[core].remove(event.tag) != nil {
-                held[core].append(event)
+            if let hold = holding[core].removeValue(forKey: event.tag) {
+                held[core].append((event, hold))
+                heldCount.add(1, ordering: .relaxed)
             } else {
                 events[left] = event
                 left += 1
             }
         }
-        while !holdsWrites.load(ordering: .acquiring), left < events.count, let event = held[core].popLast() {
-            events[left] = event
+        while left < events.count, let index = held[core].lastIndex(where: { !isSet($0.hold) }) {
+            events[left] = held[core].remove(at: index).event
+            heldCount.subtract(1, ordering: .relaxed)
             left += 1
         }
         return left
     }
 
     /// The device goes on. A core that sleeps over what was held would not hear of it by itself.
-    func releaseWrites() {
-        holdsWrites.store(false, ordering: .releasing)
+    func releaseWrites() { release(holdsWrites) }
+    func releaseReads() { release(holdsReads) }
+
+    private func release(_ flag: borrowing Atomic<Bool>) {
+        flag.store(false, ordering: .releasing)
         for core in 0..<topology.coreCount { wake(core) }
     }
 
     func park(_ core: CoreIndex, until deadline: Nanoseconds) {
-        let hasSome = !failed[core].isEmpty || !held[core].isEmpty && !holdsWrites.load(ordering: .acquiring)
+        let hasSome = !failed[core].isEmpty || held[core].contains { !isSet($0.hold) }
         if hasSome { base.submit(core) } else { base.park(core, until: deadline) }
     }
 

@@ -24,6 +24,11 @@ func logOverflowCases() -> [SuiteCase] {
             context throws(EngineError) in
             for seed in 1...12 { try powerLossCase(context, seed: UInt64(seed)) }
         },
+        SuiteCase(bare: "log overflow: a long transaction is not forgotten before its end is durable") {
+            context throws(EngineError) in
+            try context.onFailingDevice { device throws(EngineError) in try endOnItsWay(context, device) }
+        },
+        SuiteCase("log overflow: a block read in part is kept for those who write to the rest of it", partlyReadBlock),
         SuiteCase("log overflow: a flipped bit in a moved block is found when the block is needed", flippedBitIsFound),
         SuiteCase("log overflow: on a full disk the long transaction is refused and undone, others go on", fullDisk),
         SuiteCase("log overflow: without room for any overflow, what fits the zone can be undone", noOverflowAtAll),
@@ -255,6 +260,114 @@ private func crashesInLongUndo(_ context: SuiteContext) throws(EngineError) {
     }
     context.expect(tries > 0, "recovery was cut off at least once")
     try expectUntouched(rig)
+    try expectAllGivenBack(rig)
+    rig.crash()
+}
+
+/// A transaction appends its end while a checkpoint reads the zone, after the checkpoint has waited for the log. Were it
+/// forgotten at once, and the power lost before the end is durable, recovery would have to undo what nothing leads to.
+private func endOnItsWay(_ context: SuiteContext, _ device: FailingPlatform) throws(EngineError) {
+    let rig = try CrashRig(context, walByteCount: zoneByteCount)
+    try fill(rig)
+    let session = try rig.session()
+    session.begin()
+    try write(session, rig, zones: 2)
+    context.expect(!rig.checkpointer.logOverflow.allRuns.isEmpty, "blocks were moved")
+    rig.checkpointer.stop()
+    // Enough for the next checkpoint to give back.
+    var key: UInt64 = 1_000_000
+    while rig.log.usedByteCount <= rig.log.userCapacityByteCount / 8 * 7 {
+        _ = try session.insert(rig.table, key, 9)
+        key += 1
+    }
+    try rig.log.waitDurable(rig.log.insertLSN)
+    let layout = rig.superblock.current.layout
+    device.heldBytes = layout.walOffset..<layout.walOffset + layout.walByteCount
+    device.holdsReads.store(true, ordering: .releasing)
+    let hasCheckpointed = SharedWord<Bool>(false)
+    let group = FiberGroup(count: 2)
+    try context.scheduler.spawn(on: 0, .writeback, "checkpoint") {
+        do throws(EngineError) { try rig.checkpointer.checkpoint(keeping: 0) } catch { context.fail(error.message) }
+        hasCheckpointed.word.store(true, ordering: .releasing)
+        group.done()
+    }
+    while device.heldCount.load(ordering: .relaxed) == 0 { Fiber.sleep(.milliseconds(1)) }
+    device.holdsWrites.store(true, ordering: .releasing)
+    let before = rig.log.insertLSN
+    try context.scheduler.spawn(on: 0, .interactive, "commit") {
+        do throws(EngineError) { try session.commit() } catch { context.fail(error.message) }
+        group.done()
+    }
+    while rig.log.insertLSN == before { Fiber.sleep(.milliseconds(1)) }
+    let end = rig.log.insertLSN
+    device.releaseReads()
+    Fiber.sleep(.milliseconds(50))
+    context.expect(rig.log.durableLSN < end, "the end is on its way")
+    context.expect(!hasCheckpointed.word.load(ordering: .acquiring), "the checkpoint waits for it")
+    device.releaseWrites()
+    group.wait()
+    session.close()
+    try expectAllGivenBack(rig)
+    try rig.shutDown()
+}
+
+/// Reading stops in the middle of a block, which is copied for the one who is known to have written to it. Another writes to
+/// the rest of it, and outlives him.
+private func partlyReadBlock(_ context: SuiteContext) throws(EngineError) {
+    let rig = try CrashRig(context, walByteCount: zoneByteCount)
+    try fill(rig)
+    let long = try rig.session()
+    long.begin()
+    try write(long, rig, zones: 2, value: 4)
+    rig.checkpointer.stop()
+    var key: UInt64 = 1_000_000
+    while rig.log.usedByteCount <= rig.log.userCapacityByteCount / 8 * 7 {
+        _ = try long.insert(rig.table, key, 9)
+        key += 1
+    }
+    // Of two pages that are changed in one block, the one changed first is written: redo begins behind that change.
+    try rig.pool.flushAll()
+    let later = try rig.session()
+    later.begin()
+    let start = rig.log.insertLSN
+    _ = try long.update(rig.table, 4, 9, length: 100)
+    let place = rig.log.insertLSN
+    _ = try later.update(rig.table, 1504, 9, length: 100)
+    abandon(later)
+    try rig.checkpointer.checkpoint(keeping: rig.log.insertLSN.rawValue - start.rawValue)
+    let checkpoint = rig.superblock.current.checkpoint
+    context.expect(checkpoint.analysisLSN == place && LogBlock.offset(of: place) > 0, "reading stopped in a block")
+    try long.commit()
+    long.begin()
+    let (sum, rows) = try long.sum(rig.table)
+    try long.commit()
+    long.close()
+    // Nobody else has anything to undo whenever the zone is given back.
+    let others = try rig.session()
+    let end = rig.log.insertLSN.rawValue + 3 * rig.log.capacityByteCount
+    while rig.log.insertLSN.rawValue < end {
+        while rig.log.usedByteCount <= rig.log.userCapacityByteCount / 8 * 7 {
+            others.begin()
+            for key in 0..<UInt64(8) { _ = try others.insert(rig.table, 90_000_000 + key, 1, length: 400) }
+            try others.commit()
+            others.begin()
+            for key in 0..<UInt64(8) { _ = try others.delete(rig.table, 90_000_000 + key) }
+            try others.commit()
+        }
+        try rig.checkpointer.checkpoint(keeping: 0)
+    }
+    others.close()
+    try rig.log.waitDurable(rig.log.insertLSN)
+    rig.crash()
+    try rig.open()
+    context.expectEqual(rig.report.loserCount, 1, "losers")
+    context.expectEqual(rig.report.undoneCount, 1, "changes undone")
+    let again = try rig.session()
+    again.begin()
+    let found = try again.sum(rig.table)
+    context.expect(found.sum == sum && found.count == rows, "what was committed is there, and nothing else")
+    try again.commit()
+    again.close()
     try expectAllGivenBack(rig)
     rig.crash()
 }

@@ -42,6 +42,25 @@ private func openingCases() -> [SuiteCase] {
             peer.pass(.seconds(200))
             context.expectEqual(peer.stack.connectionCount, 0, "connections that nobody completed")
         },
+        SuiteCase(bare: "network: an opening acknowledged before its repetition went out is not repeated") {
+            context throws(EngineError) in
+            let peer = ScriptedPeer(context)
+            let (listener, _) = try peer.stack.listen(IPv4Endpoint(.any, 5432))
+            peer.stack.queueAccept(0, listener, tag: 16)
+            peer.send(Segment(Flag.syn, 1000))
+            guard let answer = peer.expect(Flag.syn | Flag.ack, "answer to a SYN") else { return }
+            (peer.sequence, peer.acknowledgement) = (1001, answer.sequence &+ 1)
+            // The SYN again and the acknowledgement arrive together: the stack does not come to send in between.
+            peer.receive(Segment(Flag.syn, 1000))
+            peer.send(Segment(Flag.ack, peer.sequence, peer.acknowledgement))
+            guard let handle = peer.host.take(16) else { return context.fail("no connection was accepted") }
+            peer.stream = StreamHandle(rawValue: Int32(handle))
+            peer.frames = []
+            context.expectEqual(peer.write([7, 8, 9]), 3, "bytes taken")
+            let data = peer.expect(Flag.ack, "data")
+            context.expectEqual(data?.sequence ?? 0, peer.acknowledgement, "its number")
+            context.expect(data?.payload == [7, 8, 9], "other bytes")
+        },
         SuiteCase(bare: "network: a closed port refuses with a reset the peer can believe") { context in
             let peer = ScriptedPeer(context)
             peer.send(Segment(Flag.syn, 500), to: 81)

@@ -84,9 +84,15 @@ final class ScriptedPeer {
     // MARK: In
 
     func inject(_ frame: [UInt8]) {
-        frame.withBytes { stack.receive($0.baseAddress!, $0.count, checksumIsGood: false, now: now) }
+        receive(frame)
         turn()
     }
+
+    /// The stack gets the frame and does not come to answer it yet.
+    private func receive(_ frame: [UInt8]) {
+        frame.withBytes { stack.receive($0.baseAddress!, $0.count, checksumIsGood: false, now: now) }
+    }
+    func receive(_ segment: Segment, to: UInt16 = 5432) { receive(Self.tcp(segment, from: port, to: to)) }
 
     func turn() {
         stack.poll(now: now)

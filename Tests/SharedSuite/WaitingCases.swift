@@ -31,11 +31,14 @@ func waitingCases() -> [SuiteCase] {
             mutex.lock()
             let group = FiberGroup(count: 10)
             let arrived = Counter()
+            let tried = Counter()
             // All on one worker, which runs them in this order, each as far as the mutex.
             for index in 0..<10 {
                 try context.scheduler.spawn(on: context.coreCount - 1, .interactive, "waiter") {
                     _ = arrived.increment()
                     mutex.lock()
+                    // The first one in line stays until the mutex has been tried behind its back.
+                    while tried.value == 0 { Fiber.sleep(.microseconds(100)) }
                     order[next.increment()] = index
                     mutex.unlock()
                     group.done()
@@ -44,6 +47,7 @@ func waitingCases() -> [SuiteCase] {
             while arrived.value < 10 { Fiber.sleep(.microseconds(100)) }
             mutex.unlock()
             context.expect(!mutex.tryLock(), "the one who left the mutex took it again before those who wait")
+            _ = tried.increment()
             group.wait()
             for index in 0..<10 { context.expectEqual(order[index], index, "place in line") }
             order.deallocate()

@@ -69,6 +69,7 @@ package final class Checkpointer: @unchecked Sendable {
     private var window: UInt64 { log.userCapacityByteCount / 2 }
 
     package func start(on core: CoreIndex = 0) throws(EngineError) {
+        isStopping.store(false, ordering: .relaxed)
         hasEnded.store(false, ordering: .relaxed)
         fiber = try pool.scheduler.spawn(on: core, .writeback, "checkpointer") { self.run() }
     }

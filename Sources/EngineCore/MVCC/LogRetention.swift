@@ -215,18 +215,12 @@ final class LogRetention {
     /// There is nothing to copy to until redo has come further.
     var wantsRedo: Bool { isActive && !spare.isEmpty && !spare.contains { $0.takenAt <= durableRedo } }
 
-    /// The block copied last holds the beginning of a record whose owner has turned out only now.
-    func addOwnerOfLastCopied(_ id: UInt64) {
-        if !filled.isEmpty { filled[filled.count - 1].owners.insert(id) }
-    }
-
-    /// True if a copy of the block is kept already; it is one for `owners` too from now on. Of the block in which reading stopped the
-    /// last time the rest was not looked at, so whoever has updates there was not known when it was copied. It has to be copied
-    /// again if the extent was dropped since, because those who were known have ended.
+    /// True if a copy of the block is kept already; it is one for `owners` too from now on. Not all who have updates in it may have
+    /// been known when it was copied: a record that began there told whose it is only in the next block, or reading had stopped
+    /// in it. It has to be copied again if the extent was dropped since, because those who were known have ended.
+    @discardableResult
     func keepsCopy(of number: UInt64, for owners: Set<UInt64>) -> Bool {
-        guard let run = table.runs.last(where: { $0.firstNumber <= number && number < $0.endNumber }) else {
-            return false
-        }
+        guard let run = table.runs.run(holding: number) else { return false }
         let page = run.page(of: number).rawValue
         guard let index = filled.firstIndex(where: { $0.pages.contains(page) }) else {
             preconditionFailure("a run lies in an extent that is kept")

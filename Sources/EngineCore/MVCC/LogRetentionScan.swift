@@ -84,7 +84,7 @@ extension LogRetention {
                     scan.owner = head.transactionID
                     stretch.owners.insert(head.transactionID)
                     if beganInBlockBefore && index > 0 { stretch.mark(index - 1) }
-                    if beganInBlockBefore && index == 0 { addOwnerOfLastCopied(head.transactionID) }
+                    if beganInBlockBefore && index == 0 { keepsCopy(of: header.number - 1, for: [head.transactionID]) }
                 }
                 beganInBlockBefore = false
             }

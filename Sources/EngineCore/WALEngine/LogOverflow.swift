@@ -30,6 +30,19 @@ package struct LogOverflowRun: BitwiseCopyable, Sendable {
     package func page(of number: UInt64) -> PageID { PageID(firstPage.rawValue + (number - firstNumber)) }
 }
 
+extension [LogOverflowRun] {
+    /// The run that holds a block; nil if none does. They are in the order of their numbers.
+    package func run(holding number: UInt64) -> LogOverflowRun? {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle].endNumber <= number { low = middle + 1 } else { high = middle }
+        }
+        return low < count && self[low].firstNumber <= number ? self[low] : nil
+    }
+}
+
 package final class LogOverflow: @unchecked Sendable {
     package let checksum: PageChecksum
     private let mutex = FiberMutex()
@@ -55,15 +68,7 @@ package final class LogOverflow: @unchecked Sendable {
 
     /// The run that holds a block; nil if none does.
     package func run(holding number: UInt64) -> LogOverflowRun? {
-        mutex.withLock {
-            var low = 0
-            var high = runs.count
-            while low < high {
-                let middle = (low + high) / 2
-                if runs[middle].endNumber <= number { low = middle + 1 } else { high = middle }
-            }
-            return low < runs.count && runs[low].firstNumber <= number ? runs[low] : nil
-        }
+        mutex.withLock { runs.run(holding: number) }
     }
 
     // MARK: The form of a page

@@ -136,6 +136,8 @@ extension NetworkStack {
     /// The handshake is done.
     func established(_ c: ConnectionPointer) {
         c.pointee.state = .established
+        // The opening was to go out once more, and has been acknowledged before it could.
+        c.pointee.sendNext = max(c.pointee.sendNext, c.pointee.sendUnacknowledged)
         c.pointee.retryCount = 0
         c.pointee.roundTrip.forgetBackoff()
         c.pointee.retransmitDeadline = .never
