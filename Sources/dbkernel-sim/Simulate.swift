@@ -81,7 +81,7 @@ struct Simulate: ParsableCommand {
 
     /// Runs a seed in a process of its own, which has the same addresses and hashes each time. Its exit status.
     private func runProcess(_ seed: UInt64, quietly: Bool) throws -> Int32 {
-        var arguments = [CommandLine.arguments[0], "simulate", "--seed", "\(seed)", "--replica"]
+        var arguments = ["dbkernel-sim", "simulate", "--seed", "\(seed)", "--replica"]
         if let page { arguments += ["--page", "\(page)"] }
         if let profile { arguments += ["--profile", profile] }
         #if MUTATIONS

@@ -64,6 +64,18 @@ def test_a_seed_is_a_history():
     assert digest(one) != digest(other)
 
 
+def test_a_history_is_the_same_whoever_asks_for_it(tmp_path):
+    """Undo that has moved to temporary blocks holds addresses: where things lie must not depend on what the process was given."""
+    seed = ("--seed", "3000547", "--profile", "full")
+    path = tmp_path / ("a" * 100)
+    path.symlink_to(EXECUTABLE)
+    ask = ["bash", "-c", 'ulimit -s 65536; exec "$0" simulate "$@"', path, *seed]
+    other = subprocess.run(
+        ask, capture_output=True, text=True, timeout=900, cwd=tmp_path, env={"PATH": "/bin", "PADDING": "x" * 3000})
+    one = simulate(*seed)
+    assert one.returncode == 0 and one.stdout == other.stdout
+
+
 def test_a_disk_that_lies_about_flushing_is_caught():
     """The oracles can fail: no engine keeps its promises on such a disk."""
     results = [simulate("--seed", str(seed), "--profile", "lying") for seed in range(1, 6)]

@@ -95,8 +95,9 @@ void dbk_split_pages(void *base, size_t byte_count);
 void dbk_protect(void *base, size_t byte_count);
 
 // ---- Processes ----------------------------------------------------------------------------------------------------
-// Runs this executable with the arguments (the last is NULL) in an address space laid out the same each time and with Swift's
-// hashes seeded the same; `quietly` throws away what it prints. Its exit status, 128 + its signal, or -errno.
+// Runs this executable with the arguments (the last is NULL) in an address space laid out the same each time, without the
+// environment, and with Swift's hashes seeded the same; `quietly` throws away what it prints. Its exit status, 128 + its
+// signal, or -errno.
 int dbk_run_alike(const char *const *arguments, int quietly);
 
 // ---- The rest -----------------------------------------------------------------------------------------------------
