@@ -10,7 +10,8 @@ import SimulatedPlatform
 protocol DatabaseClient: AnyObject {
     /// The rows, each as text: columns parted by bars, `~` for NULL. `pieces` are what COPY FROM STDIN is sent.
     func run(_ sql: [UInt8], copying pieces: [[UInt8]]) throws(EngineError) -> [Line]
-    /// Cancels the statement under way; false if there is none.
+    /// Cancels the statement under way, or over a network whichever is when the request arrives; parks until it has. False if
+    /// there is none.
     func cancel() -> Bool
     /// Its session, if that is at hand.
     var session: Session? { get }
@@ -79,9 +80,11 @@ final class WireClient: DatabaseClient {
     private var start = 0
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 16 << 10, alignment: 16)
     private var isClosed = false
+    /// What the server wants to see before it cancels a statement of this session.
+    private var key: [UInt8] = []
 
-    /// Connects and logs in. 08006 if that cannot be done, and what the server answers.
-    init(_ host: SimulatedHost, database: [UInt8]) throws(EngineError) {
+    /// Connects. 08006 if that cannot be done.
+    private init(_ host: SimulatedHost) throws(EngineError) {
         self.host = host
         let core = Fiber.core
         var failure: EngineError?
@@ -96,16 +99,19 @@ final class WireClient: DatabaseClient {
         if let failure { throw failure }
         if result < 0 { throw Self.lost }
         stream = StreamHandle(rawValue: Int32(truncatingIfNeeded: result))
+    }
+
+    /// Connects and logs in. 08006 if that cannot be done, and what the server answers.
+    convenience init(_ host: SimulatedHost, database: [UInt8]) throws(EngineError) {
+        try self.init(host)
         var packet: [UInt8] = []
         Self.append(UInt32(3 << 16), to: &packet)
         for text in [Array("user".utf8), Array("postgres".utf8), Array("database".utf8), database] {
             packet += text + [0]
         }
         packet.append(0)
-        var head: [UInt8] = []
-        Self.append(UInt32(packet.count + 4), to: &head)
         do throws(EngineError) {
-            try send(head + packet)
+            try send(Self.opening(packet))
             _ = try answer([])
         } catch {
             close()
@@ -122,8 +128,19 @@ final class WireClient: DatabaseClient {
         return try answer(pieces)
     }
 
-    /// Its statements run their course: a cancel request may come after the statement that it is meant for.
-    func cancel() -> Bool { false }
+    /// As libpq does it: over a connection that carries nothing else, whose end says that the server has taken notice.
+    func cancel() -> Bool {
+        var request: [UInt8] = []
+        Self.append(UInt32(1234 << 16 | 5678), to: &request)
+        request += key
+        do throws(EngineError) {
+            let messenger = try WireClient(host)
+            defer { messenger.close() }
+            try messenger.send(Self.opening(request))
+            try messenger.require(.max)
+        } catch {}
+        return true
+    }
     var session: Session? { nil }
 
     func end() {
@@ -155,6 +172,13 @@ final class WireClient: DatabaseClient {
         return bytes + body
     }
 
+    /// The first packet on a connection, which has no kind.
+    private static func opening(_ body: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        append(UInt32(body.count + 4), to: &bytes)
+        return bytes + body
+    }
+
     private static func word(_ bytes: ArraySlice<UInt8>) -> Int { bytes.prefix(4).reduce(0) { $0 << 8 | Int($1) } }
 
     /// Everything up to ReadyForQuery; then throws the error that was among it.
@@ -171,6 +195,7 @@ final class WireClient: DatabaseClient {
                 failure = Self.error(body)
                 // A FATAL error ends the connection: nothing follows.
                 if failure?.severity == .fatal { throw failure.unsafelyUnwrapped }
+            case UInt8(ascii: "K"): key = Array(body)
             case UInt8(ascii: "D"): lines.append(Self.line(body))
             case UInt8(ascii: "G"):
                 for piece in pieces { try send(Self.message("d", piece)) }

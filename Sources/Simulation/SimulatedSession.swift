@@ -30,6 +30,8 @@ final class SimulatedSession {
     /// A transaction is under way that others may cancel, and somebody has; a setting may do the same.
     private var isCancellable = false
     private var isCancelled = false
+    /// Requests to cancel what it is at that may still arrive.
+    private var cancelsUnderWay = 0
     var isHurried = false
     /// It has its prepared statements.
     var isPrepared = false
@@ -57,8 +59,15 @@ final class SimulatedSession {
 
     func end() { client.end() }
 
-    /// Cancels its statement, if one is under way.
-    func cancel() { if isCancellable, client.cancel() { isCancelled = true } }
+    /// Cancels its statement, if one is under way. Parks until nothing of that can arrive any more.
+    func cancel() {
+        if !isCancellable { return }
+        let wasCancelled = isCancelled
+        isCancelled = true
+        cancelsUnderWay += 1
+        if !client.cancel() { isCancelled = wasCancelled }
+        cancelsUnderWay -= 1
+    }
 
     /// True if the world or another session has done something that a client must expect to hear of this way.
     func isExpected(_ error: EngineError) -> Bool {
@@ -111,7 +120,7 @@ final class SimulatedSession {
     /// One transaction, or one errand. Errors that a client must expect end it, and are no failure.
     func transact() {
         model = knowledge.pointee.committed
-        isCancelled = false
+        isCancelled = cancelsUnderWay > 0
         isCancellable = true
         defer { isCancellable = false }
         if random.chance(permille: 40) { return runErrand() }
@@ -171,8 +180,12 @@ final class SimulatedSession {
 
     private func rollBack() {
         isCancellable = false
-        do throws(EngineError) { try run("ROLLBACK") } catch {
-            if !world.isExpected(error) { fail("ROLLBACK: \(error)") }
+        while true {
+            do throws(EngineError) { try run("ROLLBACK") } catch {
+                if error.state == .queryCanceled && isCancelled { continue }
+                if !world.isExpected(error) { fail("ROLLBACK: \(error)") }
+            }
+            return
         }
     }
 
