@@ -44,10 +44,17 @@ test: deps-test deps-metal lint ## everything: lint, unit and shared suites on L
 	swift package resolve
 	$(MAKE) -j2 --output-sync=line test-linux images
 	scripts/mutants --limit 90
-	SMP=1 scripts/metal-selftest $(SUITE)
+	$(MAKE) -j2 --output-sync=line test-simulation test-metal
 	SMP=4 BUS=virtio scripts/metal-selftest $(SUITE) $(METAL_CASES)
 	SMP=4 scripts/metal-selftest $(SUITE) platform:,asyncio:
-	scripts/system-tests $(RELEASE)
+	scripts/system-tests $(RELEASE) --ignore=Tests/SystemTests/test_simulation.py
+
+# Beside each other: either keeps one core busy for minutes.
+test-simulation:
+	scripts/system-tests $(RELEASE) -s -k test_simulation
+
+test-metal:
+	SMP=1 scripts/metal-selftest $(SUITE)
 
 test-linux:
 	swift build --build-tests
@@ -105,4 +112,4 @@ lint: ## swift format, strict
 clean: ## remove build products
 	rm -rf .build .build-metal .build-mutants .build-fuzz
 
-.PHONY: help iso test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate fuzz mutants bench bench-boot bench-network lint clean
+.PHONY: help iso test-simulation test-metal test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate fuzz mutants bench bench-boot bench-network lint clean

@@ -21,6 +21,8 @@ package enum Mutation: UInt8, Sendable {
     case parentUnchecked, versionUnchecked, upgradeUnchecked, longRowFreedEarly, longRowUnmarked
     // Tables.
     case entryNotInserted, entryNotRemoved, uniqueUnchecked, rowIDsStartOver, droppedTableFreedEarly
+    // The network.
+    case overlapTakenFromStart, timeoutResendsNothing
 
     #if MUTATIONS
         /// Set before the engine starts.

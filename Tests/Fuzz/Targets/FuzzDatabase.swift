@@ -64,7 +64,7 @@ struct Asker {
 
 /// Interrupts what takes too long, as a client's cancel request does: nobody shall wait for generate_series(1, 1e9).
 final class Watchdog {
-    private let patience = Nanoseconds.milliseconds(2)
+    private let patience = Nanoseconds.microseconds(500)
     private var watched: (fiber: FiberRef, end: Nanoseconds)?
 
     init(_ scheduler: Scheduler) throws(EngineError) {
@@ -84,7 +84,7 @@ final class Watchdog {
 
     private func watch() {
         while true {
-            Fiber.sleep(.microseconds(200))
+            Fiber.sleep(.microseconds(50))
             if let watched, watched.end < Fiber.now() { Fiber.interrupt(watched.fiber) }
         }
     }

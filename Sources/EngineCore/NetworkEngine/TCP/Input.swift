@@ -260,7 +260,8 @@ extension NetworkStack {
             let next = c.pointee.receiveNext
             var limit = end
             if !c.pointee.outOfOrder.isEmpty { limit = min(limit, c.pointee.outOfOrder[0].lower) }
-            arrivesInOrder(c, segment.payload + Int(next - sequence), Int(limit - next))
+            let known = Mutation.isActive(.overlapTakenFromStart) ? 0 : Int(next - sequence)
+            arrivesInOrder(c, segment.payload + known, Int(limit - next))
             // Memory was short.
             if c.pointee.receiveNext < limit { break }
         }

@@ -85,6 +85,7 @@ extension NetworkStack {
             markDirty(c)
         case .closed, .timeWait: break
         default:
+            if Mutation.isActive(.timeoutResendsNothing) { return startRetransmitTimer(c) }
             if c.pointee.outstandingByteCount == 0 {
                 probeWindow(c)
             } else if mayProbeTail(c) {
