@@ -346,6 +346,7 @@ package final class History: @unchecked Sendable {
     /// progress, what they leave behind, and a clean stop.
     private func finish(_ scheduler: Scheduler) throws(EngineError) {
         world.becomeCalm()
+        let fiberCount = scheduler.livingFibers().count
         do throws(EngineError) {
             // If the power always went before there was a database, this is the first start.
             if isCreated { try check() }
@@ -367,6 +368,13 @@ package final class History: @unchecked Sendable {
             }
             if !leaks.isEmpty { world.verdict.fail("leaks: \(leaks.joined(separator: ", "))") }
             try engine.close()
+            // A fiber that has been told to end may have a last word.
+            for _ in 0..<20 where scheduler.livingFibers().count > fiberCount { Fiber.sleep(.milliseconds(50)) }
+            let fibers = scheduler.livingFibers()
+            if fibers.count > fiberCount {
+                let names = fibers.map { "\($0)" }.joined(separator: ", ")
+                world.verdict.fail("leaks: \(fibers.count - fiberCount) of the fibers \(names)")
+            }
         } catch {
             world.verdict.fail("without faults: \(error)")
         }

@@ -124,6 +124,18 @@ package final class Scheduler: @unchecked Sendable {
         return ref
     }
 
+    /// Names of the fibers that have not ended. For diagnosis, while none is started or ends.
+    package func livingFibers() -> [StaticString] {
+        var names: [StaticString] = []
+        for core in 0..<workerCount {
+            let fibers = statePointer(core).pointee.fibers
+            for slot in 0..<capacity where fibers[slot].stackBase != nil && !fibers[slot].hasEnded {
+                names.append(fibers[slot].name)
+            }
+        }
+        return names
+    }
+
     /// Ends that fiber's park, or its next one: a permit. From any thread; nothing happens if the fiber has ended.
     package func wake(_ fiber: FiberRef) { notify(fiber, extra: 0) }
 
