@@ -24,6 +24,7 @@ func logOverflowCases() -> [SuiteCase] {
             context throws(EngineError) in
             for seed in 1...12 { try powerLossCase(context, seed: UInt64(seed)) }
         },
+        SuiteCase("log overflow: a crash in a rollback that has filled the zone", crashWithZoneFull),
         SuiteCase(bare: "log overflow: a long transaction is not forgotten before its end is durable") {
             context throws(EngineError) in
             try context.onFailingDevice { device throws(EngineError) in try endOnItsWay(context, device) }
@@ -262,6 +263,89 @@ private func crashesInLongUndo(_ context: SuiteContext) throws(EngineError) {
     try expectUntouched(rig)
     try expectAllGivenBack(rig)
     rig.crash()
+}
+
+/// A rollback waits for the zone when the power goes. What was moved has filled its extents to the last page, and recovery's own can be
+/// written to only after a checkpoint that cannot yet free anything: it has little room until the next.
+private func crashWithZoneFull(_ context: SuiteContext) throws(EngineError) {
+    let rig = try CrashRig(context, walByteCount: zoneByteCount)
+    try fill(rig)
+    // Rows that are long before the change and short after it: their compensation is as long as their log.
+    let wide: UInt64 = 7000
+    let session = try rig.session()
+    for first in stride(from: 3_000_000, to: 3_000_000 + wide, by: 100) {
+        session.begin()
+        for key in first..<first + 100 { _ = try session.insert(rig.table, key, 1, length: 900) }
+        try session.commit()
+    }
+    session.begin()
+    var changed: UInt64 = 0
+    func shorten() throws(EngineError) {
+        _ = try session.update(rig.table, 3_000_000 + changed, 9)
+        changed += 1
+    }
+    let extent = rig.allocator.logExtentPages(1).count
+    func write(_ count: UInt64, _ session: Session, from key: UInt64) throws(EngineError) {
+        for key in key..<key + count { _ = try session.insert(rig.table, key, 9, length: 200) }
+    }
+    while movedBlockCount(rig) < extent / 8 * 3 { try shorten() }
+    // Another one fills the extent, goes on in the next and ends: that is dropped when the zone is given back once more.
+    let other = try rig.session()
+    other.begin()
+    var next: UInt64 = 4_000_000
+    while movedBlockCount(rig) < extent + 64 {
+        try write(100, other, from: next)
+        next += 100
+    }
+    rig.checkpointer.stop()
+    try other.commit()
+    while movedBlockCount(rig) > extent {
+        while rig.log.usedByteCount < rig.log.userCapacityByteCount / 8 * 7 {
+            other.begin()
+            try write(50, other, from: next)
+            next += 50
+            try other.commit()
+        }
+        try rig.checkpointer.checkpoint(keeping: 0)
+    }
+    let (sum, count) = try sumAndCount(of: 4_000_000..<next, other, rig)
+    other.close()
+    let end = rig.checkpointer.logOverflow.allRuns.last.map { $0.firstPage.rawValue + $0.blockCount }
+    context.expect(
+        (0..<rig.allocator.geometry.extentCount).contains { rig.allocator.logExtentPages($0).upperBound == end },
+        "the extent is full")
+    while rig.log.usedByteCount < rig.log.userCapacityByteCount / 8 * 7 && changed < wide { try shorten() }
+    try context.scheduler.spawn(on: 0, .interactive, "rollback") {
+        do throws(EngineError) {
+            try session.rollback()
+            context.fail("nobody has freed the zone, and the rollback has come to its end")
+        } catch {}
+    }
+    while !rig.log.isShortOfRoom { Fiber.sleep(.milliseconds(1)) }
+    context.expect(rig.log.usedByteCount > rig.log.capacityByteCount / 4 * 3, "the zone is full")
+    try rig.log.waitDurable(rig.log.insertLSN)
+    rig.crash()
+    abandon(session)
+    try rig.open()
+    context.expectEqual(rig.report.loserCount, 1, "losers")
+    let again = try rig.session()
+    let found = try sumAndCount(of: 4_000_000..<next, again, rig)
+    context.expect(found.sum == sum && found.count == count, "what was committed")
+    let rest = try sumAndCount(of: 0..<4_000_000, again, rig)
+    context.expect(
+        rest.sum == rowCount * (rowCount + 1) / 2 + wide && rest.count == Int(rowCount + wide), "what was rolled back")
+    again.close()
+    try expectAllGivenBack(rig)
+    rig.crash()
+}
+
+private func sumAndCount(
+    of keys: Range<UInt64>, _ session: Session, _ rig: CrashRig
+) throws(EngineError) -> (sum: UInt64, count: Int) {
+    session.begin()
+    let found = try session.sum(rig.table, from: keys.lowerBound, to: keys.upperBound)
+    try session.commit()
+    return found
 }
 
 /// A transaction appends its end while a checkpoint reads the zone, after the checkpoint has waited for the log. Were it

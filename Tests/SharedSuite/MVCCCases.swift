@@ -36,6 +36,10 @@ func mvccCases() -> [SuiteCase] {
         SuiteCase("mvcc: undo memory, slots and tombstones are all given back") { context throws(EngineError) in
             try withRig(context, nothingLeaks)
         },
+        SuiteCase("mvcc: what a rollback leaves is given back though nobody commits after it") {
+            context throws(EngineError) in
+            try withRig(context, rolledBackAlone)
+        },
         SuiteCase("mvcc: a statement that runs out of undo memory fails with 53200 and can be rolled back") {
             context throws(EngineError) in try outOfUndo(context)
         },
@@ -308,6 +312,20 @@ private func insertCases(_ context: SuiteContext, _ rig: VersionRig, _ tree: Ver
     b.end()
     a.close()
     old.close()
+}
+
+/// Nothing but the rollback itself asks for the log to be durable, and nobody calls `maintain`.
+private func rolledBackAlone(_ context: SuiteContext, _ rig: VersionRig, _ tree: VersionedTree) throws(EngineError) {
+    let session = try rig.session()
+    session.begin()
+    for key in 0..<100 as Range<UInt64> { _ = try session.insert(tree, key, key) }
+    try session.rollback()
+    context.expect(rig.trees.log.durableLSN < rig.trees.log.insertLSN, "a rollback waits for the log")
+    let end = Fiber.now() + .seconds(5)
+    while rig.manager.retainedTransactionCount > 0 && Fiber.now() < end { Fiber.sleep(.milliseconds(1)) }
+    context.expectEqual(rig.manager.retainedTransactionCount, 0, "transactions not retired")
+    context.expectEqual(rig.manager.undoBudget.usedByteCount - rig.manager.idleUndoByteCount, 0, "undo bytes in use")
+    session.close()
 }
 
 private func nothingLeaks(_ context: SuiteContext, _ rig: VersionRig, _ tree: VersionedTree) throws(EngineError) {

@@ -528,3 +528,25 @@ def test_too_many_clients_are_told_so(shared_server):
     assert len(connections) > 500
     with shared_server.connect() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+# Databases
+
+def test_drop_database_waits_for_those_who_leave_and_sends_away_by_force(shared_server, automatic):
+    automatic.execute("CREATE DATABASE crowded")
+    guest = shared_server.connect(dbname="crowded")
+    leave = threading.Timer(0.5, guest.close)
+    leave.start()
+    start = time.monotonic()
+    automatic.execute("DROP DATABASE crowded")
+    assert time.monotonic() - start > 0.4
+    leave.join()
+
+    automatic.execute("CREATE DATABASE crowded")
+    with shared_server.connect(dbname="crowded") as guest:
+        with pytest.raises(errors.ObjectInUse, match="accessed by other users"):
+            automatic.execute("DROP DATABASE crowded")
+        guest.execute("SELECT 1")
+        automatic.execute("DROP DATABASE crowded WITH (FORCE)")
+        with pytest.raises(psycopg.OperationalError):
+            guest.execute("SELECT 1")

@@ -84,7 +84,10 @@ struct Undo {
         while let top = heap.first {
             if log.insertLSN.rawValue >= mark {
                 try checkpointer.checkpoint(keeping: 0)
-                mark = log.insertLSN.rawValue + stretch
+                // It may have freed nothing yet: an extent is written to only when redo has passed the place at which it was
+                // taken. What room there is must last for a few more.
+                let end = log.oldestNeededLSN.rawValue + log.capacityByteCount
+                mark = log.insertLSN.rawValue + min(stretch, (end - min(end, log.insertLSN.rawValue)) / 4)
             }
             var loser = top.loser
             if loser.undoNextLSN == .zero || Mutation.isActive(.losersForgotten) {

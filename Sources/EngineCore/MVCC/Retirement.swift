@@ -74,10 +74,20 @@ extension TransactionManager {
                 if !stopping.load(ordering: .acquiring) { Fiber.park() }
                 worker.pointee.idlePurger = .none
             } else {
-                // What is left waits for snapshots to end, which tell nobody.
+                // What is left waits for snapshots to end, which tell nobody, or for the log.
                 _ = Fiber.park(until: Fiber.now() + .milliseconds(20))
+                makeDurable(worker)
             }
         }
+    }
+
+    /// No snapshot is newer than the durable log, and a rollback does not wait for that: if nobody else does, what it leaves would stay.
+    private func makeDurable(_ worker: WorkerPointer) {
+        guard let ending = worker.pointee.endedHead, ending.pointee.isAnnounced,
+            ending.pointee.endLSN > log.durableLSN.rawValue
+        else { return }
+        // A log that has failed ends the engine.
+        do throws(EngineError) { try log.waitDurable(LSN(ending.pointee.endLSN)) } catch {}
     }
 
     /// Ended transactions of the calling fiber's worker that are not retired or not purged.

@@ -130,17 +130,7 @@ extension DefinitionExecutor {
             throw EngineError(.objectInUse, "cannot drop the currently open database")
         }
         if database.isTemplate { throw EngineError(.wrongObjectType, "cannot drop a template database") }
-        var others = 0
-        for activity in session.services?.activities() ?? [] where activity.database == database.oid {
-            if drop.force { _ = session.services?.signal(processID: activity.processID, terminate: true) }
-            others += 1
-        }
-        if others > 0, !drop.force {
-            throw EngineError(
-                .objectInUse, "database \"\(drop.name.text)\" is being accessed by other users",
-                detail:
-                    "There \(others == 1 ? "is 1 other session" : "are \(others) other sessions") using the database.")
-        }
+        try waitUntilUnused(database, drop)
         let inside = CatalogSession(
             catalog: session.catalog, storage: session.storage, context: session.context, database: database.oid,
             databaseName: database.name, user: session.user, userName: session.userName)
@@ -161,6 +151,26 @@ extension DefinitionExecutor {
         session.noteChange()
         try services.databaseDropped(database)
         return tag
+    }
+
+    /// Parks until nobody is connected to the database. A client may have left without the server's having heard of it, and whoever
+    /// is told to go needs a moment: five seconds, as in PostgreSQL. 55006 after that.
+    private func waitUntilUnused(_ database: DatabaseDescriptor, _ drop: DropDatabase) throws(EngineError) {
+        guard let services = session.services else { return }
+        for pause in 0... {
+            let others = services.activities().filter { $0.database == database.oid }
+            if others.isEmpty { return }
+            if pause == 500 {
+                let count = others.count == 1 ? "is 1 other session" : "are \(others.count) other sessions"
+                throw EngineError(
+                    .objectInUse, "database \"\(drop.name.text)\" is being accessed by other users",
+                    detail: "There \(count) using the database.")
+            }
+            if drop.force {
+                for other in others { _ = services.signal(processID: other.processID, terminate: true) }
+            }
+            try services.sleep(microseconds: 10_000)
+        }
     }
 
     func renameDatabase(_ old: Name, _ new: Name) throws(EngineError) {
