@@ -72,7 +72,6 @@ extension MetalPlatform {
         // They want 10 ms between INIT and start-up, which is how long measuring the clock takes.
         for core in 1..<max(1, wanted) { apic.sendInit(processors[core].apicID) }
         let clock = Clock(powerTimer: hardware.powerTimer, apic: apic)
-        if !Entropy.isGood { say("warning: this processor has no RDRAND: random numbers are guessable") }
 
         let cores = UnsafeMutablePointer<CoreState>.allocate(capacity: wanted)
         for core in 0..<wanted { (cores + core).initialize(to: CoreState(apicID: processors[core].apicID)) }
@@ -89,6 +88,11 @@ extension MetalPlatform {
 
         let identifiers = (0..<count).map { cores[$0].apicID }
         let bus = PCIBus(tables: tables, hardware: hardware)
+        if let source = Entropy.setUp(findEntropy(bus, frames: frames), clock: clock) {
+            say("random numbers: from \(source)")
+        } else {
+            say("warning: there is neither RDRAND nor a virtio entropy device: random numbers are guessable")
+        }
         let disk = findDisk(bus, commandLine, identifiers, frames: frames, clock: clock)
         say("disk: \(disk.summary)")
         let network = makeNetwork(bus, commandLine, identifiers, frames: frames, clock: clock)
@@ -164,12 +168,29 @@ extension MetalPlatform {
         }
         for function in virtio {
             do throws(EngineError) {
-                return try VirtioBlock(function, cores: cores, frames: frames)
+                return try VirtioBlock(
+                    function, cores: cores, timeLimit: timeLimit, frames: frames, clock: clock
+                ) { say($0) }
             } catch {
                 say("error: \(error.message)")
             }
         }
         stop("there is no disk: give the machine an NVMe or a virtio one", status: 73)
+    }
+
+    private static func findEntropy(_ bus: PCIBus, frames: UnsafeMutablePointer<Frames>) -> VirtioEntropy? {
+        var device: VirtioEntropy?
+        bus.enumerate { function in
+            // Transitional and modern numbers of the entropy device.
+            let isEntropy = function.vendor == 0x1af4 && (function.device == 0x1005 || function.device == 0x1044)
+            if !isEntropy || device != nil { return }
+            do throws(EngineError) {
+                device = try VirtioEntropy(function, frames: frames)
+            } catch {
+                say("error: \(error.message)")
+            }
+        }
+        return device
     }
 
     /// The first virtio network device that can be used, or none.

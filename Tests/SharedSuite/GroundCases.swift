@@ -8,7 +8,42 @@ import Platform
 import Synchronization
 import Telemetry
 
-func groundCases() -> [SuiteCase] { arenaCases() + lockFreeCases() + telemetryCases() + numaCases() }
+func groundCases() -> [SuiteCase] { arenaCases() + lockFreeCases() + telemetryCases() + numaCases() + randomCases() }
+
+private func randomCases() -> [SuiteCase] {
+    [
+        SuiteCase(bare: "random: the stream's blocks are those of RFC 8439, section 2.3.2") { context in
+            var key: [8 of UInt32] = .init(repeating: 0)
+            for index in 0..<8 { key[index] = 0x0302_0100 + UInt32(index) * 0x0404_0404 }
+            let block = RandomStream.block(key, counter: 1, nonce: (0x0900_0000, 0x4a00_0000, 0))
+            let wanted: [UInt32] = [
+                0xe4e7_f110, 0x1559_3bd1, 0x1fdd_0f50, 0xc471_20a3, 0xc7f4_d1c7, 0x0368_c033, 0x9aaa_2204, 0x4e6c_d4c3,
+                0x4664_82d2, 0x09aa_9f07, 0x05d7_c214, 0xa202_8bd9, 0xd19c_12b5, 0xb94e_16de, 0xe883_d0cb, 0x4e3c_50a2,
+            ]
+            for index in 0..<16 { context.expectEqual(block[index], wanted[index], "word of the block") }
+        },
+        SuiteCase(bare: "random: no call repeats another's bytes, and all that was mixed in matters") { context in
+            var streams: [[UInt8]] = []
+            for secret in 0..<3 as Range<UInt64> {
+                var stream = RandomStream()
+                // The last word, and the one before it.
+                stream.mix(secret / 2)
+                stream.mix(secret % 2)
+                for byteCount in [64, 64, 200] {
+                    var bytes = [UInt8](repeating: 0, count: byteCount)
+                    bytes.withUnsafeMutableBytes { stream.fill($0) }
+                    // Every 32 bytes, wherever they come from.
+                    for start in stride(from: 0, through: byteCount - 32, by: 32) {
+                        streams.append(Array(bytes[start..<start + 32]))
+                    }
+                }
+            }
+            for (index, bytes) in streams.enumerated() {
+                context.expect(!streams[..<index].contains(bytes), "bytes that were given out before")
+            }
+        },
+    ]
+}
 
 private func arenaCases() -> [SuiteCase] {
     [

@@ -251,6 +251,19 @@ def test_a_disk_that_holds_something_else_is_left_alone_unless_told(machine):
     assert machine.psql("-c", "SELECT 1") == "1\n"
 
 
+@pytest.mark.parametrize("processor, device, line", [
+    ("max", "virtio", "random numbers: from RDRAND and a virtio device"),
+    ("max", "none", "random numbers: from RDRAND"),
+    ("max,-rdrand", "virtio", "random numbers: from a virtio device"),
+    ("max,-rdrand", "none", "warning: there is neither RDRAND nor a virtio entropy device: random numbers are guessable"),
+])
+def test_random_numbers_come_from_what_there_is(machine, processor, device, line):
+    machine.start(CPU=processor, ENTROPY=device)
+    assert line in machine.lines
+    first, second = machine.psql("-c", "SELECT gen_random_uuid(), gen_random_uuid()").strip().split("|")
+    assert first != second
+
+
 def test_a_machine_without_a_disk_says_so(machine, tmp_path):
     process = subprocess.run(
         ["qemu-system-x86_64", "-machine", "q35", "-cpu", "max", "-m", "256M", "-nodefaults", "-display", "none",

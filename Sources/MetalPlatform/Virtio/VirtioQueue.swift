@@ -59,6 +59,26 @@ struct VirtioQueue: ~Copyable {
         return number
     }
 
+    /// For a device that has been reset, after the last `takeUsed`: empty rings, as it expects them. Descriptors in use stay so, and
+    /// are pushed again or freed.
+    mutating func clearRings() {
+        dbk_write16(available + 2, 0)
+        dbk_write16(used + 2, 0)
+        (produced, published, consumed) = (0, 0, 0)
+    }
+
+    /// A descriptor in use, as it is.
+    mutating func pushAgain(_ number: Int) {
+        dbk_write16(available + 4 + UInt(Int(produced) & (count - 1)) * 2, UInt16(number))
+        produced &+= 1
+    }
+
+    /// The device will never complete it.
+    mutating func free(_ number: Int) {
+        freeNumbers[freeCount] = UInt16(number)
+        freeCount += 1
+    }
+
     /// One descriptor, in the ring or in an indirect table.
     static func write(_ at: UInt, _ address: PhysicalAddress, _ byteCount: Int, _ flags: UInt16, next: UInt16) {
         dbk_write64(at, UInt64(address))
@@ -85,8 +105,7 @@ struct VirtioQueue: ~Copyable {
         let number = Int(dbk_read32(at))
         precondition(number < count, "the device completes a request that was never made")
         consumed &+= 1
-        freeNumbers[freeCount] = UInt16(number)
-        freeCount += 1
+        free(number)
         return (number, Int(dbk_read32(at + 4)))
     }
 

@@ -52,11 +52,17 @@ final class VirtioTransport {
         interrupts = MessageInterrupts(function)
     }
 
-    /// Resets the device and agrees on those of `wanted` that it has; false if it insists on something else.
-    func negotiate(_ wanted: UInt64) -> Bool {
+    /// Resets the device: once that is done, it touches no memory any more (section 2.4). False if it does not come to an end.
+    func reset() -> Bool {
         dbk_write8(common + 20, 0)
         var patience = 1_000_000
         while dbk_read8(common + 20) != 0 && patience > 0 { patience -= 1 }
+        return patience > 0
+    }
+
+    /// Resets the device and agrees on those of `wanted` that it has; false if it insists on something else.
+    func negotiate(_ wanted: UInt64) -> Bool {
+        if !reset() { return false }
         dbk_write8(common + 20, Status.acknowledge)
         dbk_write8(common + 20, Status.acknowledge | Status.driver)
         var offered: UInt64 = 0
@@ -89,11 +95,18 @@ final class VirtioTransport {
         if most == 0 { return nil }
         var count = 1
         while count * 2 <= min(most, limit) { count *= 2 }
-        dbk_write16(common + 24, UInt16(count))
         let bell = notifications + UInt(dbk_read16(common + 30)) * notifyMultiplier
         guard let queue = VirtioQueue(index: index, count: count, bell: bell, frames: frames) else { return nil }
-        if let interrupts, vector < interrupts.count {
-            interrupts.route(vector, to: apicID)
+        if let interrupts, vector < interrupts.count { interrupts.route(vector, to: apicID) }
+        attach(queue, index, vector: vector)
+        return queue
+    }
+
+    /// Tells the device of a queue, after its first start or a reset.
+    func attach(_ queue: borrowing VirtioQueue, _ index: Int, vector: Int) {
+        dbk_write16(common + 22, UInt16(index))
+        dbk_write16(common + 24, UInt16(queue.count))
+        if canInterrupt(vector) {
             dbk_write16(common + 26, UInt16(vector))
         } else {
             dbk_write16(common + 26, 0xffff)
@@ -102,7 +115,6 @@ final class VirtioTransport {
         dbk_write64(common + 40, UInt64(queue.available))
         dbk_write64(common + 48, UInt64(queue.used))
         dbk_write16(common + 28, 1)
-        return queue
     }
 
     /// All queues are made: the device may begin.
