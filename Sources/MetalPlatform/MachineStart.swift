@@ -88,6 +88,7 @@ extension MetalPlatform {
 
         let identifiers = (0..<count).map { cores[$0].apicID }
         let bus = PCIBus(tables: tables, hardware: hardware)
+        chooseConsoles(bus, commandLine, output, apicID: apic.id, frames: frames)
         if let source = Entropy.setUp(findEntropy(bus, frames: frames), clock: clock) {
             say("random numbers: from \(source)")
         } else {
@@ -179,13 +180,54 @@ extension MetalPlatform {
     }
 
     private static func findEntropy(_ bus: PCIBus, frames: UnsafeMutablePointer<Frames>) -> VirtioEntropy? {
-        var device: VirtioEntropy?
+        findVirtio(bus, 4) { (function) throws(EngineError) in try VirtioEntropy(function, frames: frames) }
+    }
+
+    /// `console=`: some of serial, screen and virtio, with commas; without it, all there are.
+    private static func chooseConsoles(
+        _ bus: PCIBus, _ commandLine: CommandLine, _ output: UnsafeMutablePointer<ConsoleOutput>, apicID: UInt32,
+        frames: UnsafeMutablePointer<Frames>
+    ) {
+        let names = commandLine.text("console").map { $0.utf8.split(separator: 0x2c).map { Array($0) } }
+        func isNamed(_ name: String) -> Bool { names?.contains(Array(name.utf8)) ?? true }
+        for name in names ?? [] where !["serial", "screen", "virtio"].contains(where: { Array($0.utf8) == name }) {
+            say(
+                "warning: there is no console \"\(String(decoding: name, as: UTF8.self))\": serial, screen and virtio are"
+            )
+        }
+        var device: VirtioConsole?
+        if isNamed("virtio") {
+            device = findVirtio(bus, 3) { (function) throws(EngineError) in
+                try VirtioConsole(function, apicID: apicID, frames: frames)
+            }
+        }
+        let hasSerial = isNamed("serial") && output.pointee.hasSerial
+        let hasScreen = isNamed("screen") && output.pointee.hasScreen
+        if names != nil && !hasSerial && !hasScreen && device == nil {
+            return say("warning: there is none of the consoles named: all are used")
+        }
+        output.pointee.use(serial: hasSerial, screen: hasScreen, device: device)
+    }
+
+    /// The first virtio device of a type (section 5) that can be used, or none.
+    private static func findVirtio<Device>(
+        _ bus: PCIBus, _ type: UInt16, _ make: (PCIFunction) throws(EngineError) -> Device
+    ) -> Device? {
+        // Of those that transitional devices have.
+        let transitional: UInt16 =
+            switch type {
+            case 1: 0x1000
+            case 3: 0x1003
+            default: 0x1005
+            }
+        var device: Device?
         bus.enumerate { function in
-            // Transitional and modern numbers of the entropy device.
-            let isEntropy = function.vendor == 0x1af4 && (function.device == 0x1005 || function.device == 0x1044)
-            if !isEntropy || device != nil { return }
+            let number = function.device
+            if function.vendor != 0x1af4 || number != 0x1040 + type && number != transitional || device != nil {
+                return
+            }
             do throws(EngineError) {
-                device = try VirtioEntropy(function, frames: frames)
+                device = try make(function)
             } catch {
                 say("error: \(error.message)")
             }
@@ -197,16 +239,8 @@ extension MetalPlatform {
     private static func makeNetwork(
         _ bus: PCIBus, _ commandLine: CommandLine, _ cores: [UInt32], frames: UnsafeMutablePointer<Frames>, clock: Clock
     ) -> MetalNetwork {
-        var device: VirtioNet?
-        bus.enumerate { function in
-            // Transitional and modern numbers of the network device.
-            let isNetwork = function.vendor == 0x1af4 && (function.device == 0x1000 || function.device == 0x1041)
-            if !isNetwork || device != nil { return }
-            do throws(EngineError) {
-                device = try VirtioNet(function, apicID: cores[0], frames: frames)
-            } catch {
-                say("error: \(error.message)")
-            }
+        let device = findVirtio(bus, 1) { (function) throws(EngineError) in
+            try VirtioNet(function, apicID: cores[0], frames: frames)
         }
         if device == nil { say("network: no device") }
         do throws(EngineError) {

@@ -51,6 +51,25 @@ def test_sql_and_commands_are_answered_and_the_machine_stops_and_starts_again(ma
     assert machine.wait() == 0
 
 
+def test_a_virtio_console_is_a_terminal_like_the_serial_line(machine):
+    machine.start(append="auth=trust console=virtio", CONSOLE="virtio")
+    ask(machine, "help", "stop cleanly and switch off")
+    # More than the device has buffers for at once.
+    ask(machine, "sql", "postgres=#")
+    ask(machine, "SELECT g, repeat('x', 60) FROM generate_series(1, 400) g;", "(400 rows)")
+    assert sum("xxxx" in line for line in machine.lines) == 400
+    ask(machine, "\\q", "dbkernel>")
+    ask(machine, "poweroff", "stopping")
+    assert machine.wait() == 0
+
+
+def test_a_console_that_is_not_there_is_said(machine):
+    machine.start(append="auth=trust console=virtio,vt100")
+    assert any('there is no console "vt100"' in line for line in machine.lines)
+    assert any("none of the consoles named" in line for line in machine.lines)
+    ask(machine, "help", "stop cleanly and switch off")
+
+
 KEYS = {" ": "spc", "\n": "ret", ";": "semicolon", "(": "shift-9", ")": "shift-0", "*": "shift-8", "_": "shift-minus"}
 
 

@@ -1,4 +1,4 @@
-// What is typed at the serial line and at the keyboard, for the shell. The first core's: their interrupts end that core's halt, and
+// What is typed at the serial line, at the keyboard and at a virtio console, for the shell. The first core's: their interrupts end that core's halt, and
 // while the core is busy it looks now and then.
 
 import CMetal
@@ -27,7 +27,7 @@ final class ConsoleInput {
             say("warning: no I/O APIC takes the \(what)'s interrupt: an idle machine is slow to hear what is typed")
             return false
         }
-        if output.pointee.serial.isPresent, route(Self.interrupt, "serial line") {
+        if output.pointee.hasSerial, route(Self.interrupt, "serial line") {
             output.pointee.serial.interruptOnInput()
         }
         if output.pointee.hasScreen {
@@ -39,14 +39,15 @@ final class ConsoleInput {
         }
     }
 
-    var isPresent: Bool { output.pointee.serial.isPresent || keyboard != nil }
+    var isPresent: Bool { output.pointee.hasSerial || keyboard != nil || output.pointee.device != nil }
 
     /// After a notice.
     func take() {
-        if output.pointee.serial.isPresent {
+        if output.pointee.hasSerial {
             while let byte = output.pointee.serial.read() { add(byte) }
         }
         keyboard?.read { add($0) }
+        output.pointee.device?.read { add($0) }
     }
 
     private func add(_ byte: UInt8) {
@@ -55,7 +56,8 @@ final class ConsoleInput {
 
     /// In every turn of the core's loop.
     @inline(__always) func look(_ now: Nanoseconds) {
-        if now < nextLook { return }
+        // A virtio console ends a halt without a notice, and is looked at without leaving the machine.
+        if now < nextLook && !(output.pointee.device?.hasInput ?? false) { return }
         nextLook = now + .milliseconds(20)
         if isPresent { take() }
     }

@@ -1,4 +1,5 @@
-// The console: the serial line and, where there is one, the screen. What is written goes to both before the call returns.
+// The console: the serial line and, where they are, the screen and a virtio console, or those of them that the command line names.
+// What is written goes to all before the call returns.
 
 import CMetal
 import Platform
@@ -6,33 +7,49 @@ import Platform
 struct ConsoleOutput: ~Copyable {
     let serial = SerialPort()
     private var screen: TextScreen
+    /// Comes once the bus has been looked at.
+    private(set) var device: VirtioConsole?
+    private var usesSerial = true
+    private var usesScreen = true
     private let guardLock = SpinLock()
 
     /// `cells`: what the screen wants.
     init(cells: UnsafeMutablePointer<UInt16>) { screen = TextScreen(cells) }
 
-    var hasScreen: Bool { screen.isPresent }
+    var hasScreen: Bool { screen.isPresent && usesScreen }
+    var hasSerial: Bool { serial.isPresent && usesSerial }
+
+    /// From now on.
+    mutating func use(serial: Bool, screen: Bool, device: VirtioConsole?) {
+        usesSerial = serial
+        usesScreen = screen
+        self.device = device
+    }
 
     /// `isPanic`: without the lock, whose holder may be the one that panics.
     mutating func write(_ bytes: UnsafeRawBufferPointer, isPanic: Bool = false) {
         if !isPanic { guardLock.lock() }
         for byte in bytes {
-            if byte == 0x0a { transfer(0x0d) }
-            transfer(byte)
+            if byte == 0x0a { transfer(0x0d, isPanic) }
+            transfer(byte, isPanic)
         }
         screen.show()
+        device?.flush()
         if !isPanic { guardLock.unlock() }
     }
 
-    /// Without the lock.
+    /// Of a panic, without the lock.
     mutating func put(_ byte: UInt8) {
-        transfer(byte)
+        transfer(byte, true)
         screen.show()
+        device?.flush()
     }
 
-    private mutating func transfer(_ byte: UInt8) {
-        serial.put(byte)
-        screen.put(byte)
+    /// A panic is told everywhere.
+    private mutating func transfer(_ byte: UInt8, _ isPanic: Bool) {
+        if usesSerial || isPanic { serial.put(byte) }
+        if usesScreen || isPanic { screen.put(byte) }
+        device?.put(byte)
     }
 }
 
