@@ -36,8 +36,8 @@ COPY c FROM STDIN WHERE a % 2 = 0;
 21	odd	\N
 \.
 SELECT a FROM c WHERE a >= 20;
-COPY nosuch FROM STDIN;
-COPY c (nosuch) FROM STDIN;
+COPY nosuch TO STDOUT;
+COPY c (nosuch) TO STDOUT;
 COPY c TO STDOUT (FORMAT nosuch);
 COPY c TO STDOUT (DELIMITER 'ab');
 CREATE TABLE k (id int PRIMARY KEY, n int NOT NULL DEFAULT 5, CHECK (n > 0));
