@@ -56,14 +56,18 @@ struct CopyPlanner {
                 list = [UInt8(ascii: "*")]
             }
         } else {
+            if case .table(let table) = relation { _ = try Self.columns(named: columns, of: table) }
             for column in columns { add(column.bytes) }
         }
         var source: [UInt8] = []
         for part in name.parts { source += (source.isEmpty ? [] : [UInt8(ascii: ".")]) + quoteIdentifier(part.bytes) }
         let sql = staticBytes("SELECT ") + list + staticBytes(" FROM ") + source
+        let written = context.text
         let statements = try Binder(context).parseStatements(sql)
+        // What is wrong with the query is not to be shown in a text that nobody wrote.
         context.text = []
         let query = try Planner(context.session).planQuery(statements[0].statement, context)
+        context.text = written
         let options = try CopyOptionReader(context: context, names: query.resultColumns.map { $0.name })
             .read(copy.options, isFrom: false)
         return CopyPlan(
@@ -72,19 +76,11 @@ struct CopyPlanner {
             catalogVersion: query.catalogVersion)
     }
 
-    private func planFrom(_ copy: Copy, _ name: QualifiedName, _ names: [Name]) throws(EngineError) -> CopyPlan {
-        let binder = Binder(context)
-        guard let relation = try context.session.open(name, mode: .rowExclusive) else {
-            throw EngineError(.undefinedTable, "relation \"\(name.text)\" does not exist")
-        }
-        guard case .table(let table) = relation else {
-            throw EngineError(
-                .wrongObjectType, "cannot copy to \"\(name.name.text)\"",
-                detail: "Only tables can be copied to.")
-        }
-        context.addLock(table.oid, .rowExclusive)
+    /// 42703, 42701, 42P10
+    private static func columns(
+        named names: [Name], of table: TableDescriptor
+    ) throws(EngineError) -> [ColumnDescriptor] {
         var columns: [ColumnDescriptor] = []
-        if names.isEmpty { columns = table.columns.filter { !$0.isDropped && !$0.isGenerated } }
         for column in names {
             guard let found = table.column(named: column.bytes) else {
                 throw EngineError(
@@ -101,6 +97,23 @@ struct CopyPlanner {
             }
             columns.append(found)
         }
+        return columns
+    }
+
+    private func planFrom(_ copy: Copy, _ name: QualifiedName, _ names: [Name]) throws(EngineError) -> CopyPlan {
+        let binder = Binder(context)
+        guard let relation = try context.session.open(name, mode: .rowExclusive) else {
+            throw EngineError(.undefinedTable, "relation \"\(name.text)\" does not exist")
+        }
+        guard case .table(let table) = relation else {
+            throw EngineError(
+                .wrongObjectType, "cannot copy to \"\(name.name.text)\"",
+                detail: "Only tables can be copied to.")
+        }
+        context.addLock(table.oid, .rowExclusive)
+        let columns =
+            names.isEmpty
+            ? table.columns.filter { !$0.isDropped && !$0.isGenerated } : try Self.columns(named: names, of: table)
         let image = binder.makeRowImage(table, name.name)
         let modification = BoundModification(kind: .insert, table: table, source: .single, row: image)
         try binder.bindConstraints(modification)

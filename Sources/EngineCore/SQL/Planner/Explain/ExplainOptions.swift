@@ -8,6 +8,7 @@ extension ExplainOptions {
     init(_ list: [Option], _ context: StatementContext) throws(EngineError) {
         self.init()
         var timing: Bool?
+        var summary: Bool?
         for option in list {
             let name = option.name
             if name.matches("analyze") {
@@ -21,7 +22,7 @@ extension ExplainOptions {
             } else if name.matches("buffers") {
                 showsBuffers = try ExplainOptions.flag(option)
             } else if name.matches("summary") {
-                showsSummary = try ExplainOptions.flag(option)
+                summary = try ExplainOptions.flag(option)
             } else if name.matches("settings") || name.matches("wal") {
                 _ = try ExplainOptions.flag(option)
             } else if name.matches("format") {
@@ -39,7 +40,7 @@ extension ExplainOptions {
             throw EngineError(.invalidParameterValue, "EXPLAIN option TIMING requires ANALYZE")
         }
         showsTiming = timing ?? true
-        if isAnalyze { showsSummary = true }
+        showsSummary = summary ?? isAnalyze
     }
 
     private static func flag(_ option: Option) throws(EngineError) -> Bool {
