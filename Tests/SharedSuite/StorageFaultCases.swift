@@ -24,6 +24,10 @@ func storageFaultCases() -> [SuiteCase] {
             context throws(EngineError) in
             try superblockPowerCase(context)
         },
+        SuiteCase(bare: "directstorage: what an opening mends, the power cannot take with what it was mended from") {
+            context throws(EngineError) in
+            for seed in 1...40 { try cachedSuperblockCase(context, seed: UInt64(seed)) }
+        },
         SuiteCase(bare: "bufferpool: power loss at any write leaves every page whole, and no newer than redo repairs") {
             context throws(EngineError) in
             for seed in 1...30 { try poolPowerCase(context, seed: UInt64(seed)) }
@@ -98,6 +102,32 @@ private func deviceErrorCase(_ context: SuiteContext) throws(EngineError) {
             }
         }
         context.expect(failed > 20 && failed < 180, "\(failed) of 200 reads failed")
+    }
+}
+
+/// A process ends in the middle of a superblock's first writing: two copies are in the device's cache and two are not there. The
+/// next one mends those, and the power goes meanwhile.
+private func cachedSuperblockCase(_ context: SuiteContext, seed: UInt64) throws(EngineError) {
+    var options = FaultOptions()
+    options.seed = seed
+    let disk = FaultyDisk(over: context.platform, options)
+    try context.run(on: disk) { scheduler throws(EngineError) in
+        let io = BlockIO(scheduler: scheduler)
+        let superblock = try Formatter.format(io: io, platform: disk).current
+        let blocks = UnsafeMutableRawPointer.allocate(byteCount: 4 * pageSize, alignment: pageSize)
+        defer { blocks.deallocate() }
+        blocks.initializeMemory(as: UInt8.self, repeating: 0, count: 4 * pageSize)
+        try io.write(from: blocks, offset: 0, byteCount: 4 * pageSize, class: .log)
+        try io.flush()
+        for copy in 0..<2 { superblock.encode(into: blocks + copy * pageSize, copy: copy) }
+        try io.write(from: blocks, offset: 0, byteCount: 2 * pageSize, class: .log)
+        disk.options.powerLossAtWrite = disk.writesSoFar + 1 + Int(seed % 2)
+        _ = try SuperblockStore.open(io: io, platform: disk)
+    }
+    context.expect(!disk.isPowered, "the power did not go")
+    disk.powerOn()
+    try context.run(on: disk) { scheduler throws(EngineError) in
+        _ = try SuperblockStore.open(io: BlockIO(scheduler: scheduler), platform: disk)
     }
 }
 

@@ -36,6 +36,9 @@ package final class SuperblockStore: @unchecked Sendable {
             throw SuperblockQuorum.error(decision.verdict, copies, deviceByteCount: byteCount)
         }
         let store = SuperblockStore(io: io, platform: platform, stored: superblock, checksum: decision.checksum)
+        // What was read may be in the device's cache alone, if only the process that wrote it has ended: the power would take
+        // it, and leave the copies mended so far.
+        if !decision.staleCopies.isEmpty { try io.flush() }
         // One at a time, so that a crash meanwhile spoils no copy but one that was of no use.
         for copy in decision.staleCopies { try store.write(superblock, copies: copy...copy) }
         return store
