@@ -76,7 +76,10 @@ extension MetalPlatform {
         let cores = UnsafeMutablePointer<CoreState>.allocate(capacity: wanted)
         for core in 0..<wanted { (cores + core).initialize(to: CoreState(apicID: processors[core].apicID)) }
         let space = UnsafeMutablePointer<ReservedSpace>.allocate(capacity: 1)
-        space.initialize(to: ReservedSpace(tables: tables, frames: frames, coreCount: wanted))
+        let nodeOfCore = (0..<wanted).map { processors[$0].node }
+        let distance = distances(hardware, nodeOfCore)
+        frames.pointee.divide(hardware.memory, count: distance.count, distance: distance)
+        space.initialize(to: ReservedSpace(tables: tables, frames: frames, nodeOfCore: nodeOfCore))
         machine.space = space
         let work = CoreWork()
         let count = ProcessorStart.run(
@@ -97,18 +100,13 @@ extension MetalPlatform {
         let disk = findDisk(bus, commandLine, identifiers, frames: frames, clock: clock)
         say("disk: \(disk.summary)")
         let network = makeNetwork(bus, commandLine, identifiers, frames: frames, clock: clock)
-        let nodes = (0..<count).map { processors[$0].node }
-        let nodeCount = (nodes.max() ?? 0) + 1
-        var distance = hardware.distance
-        if distance.count < nodeCount {
-            distance = (0..<nodeCount).map { from in (0..<nodeCount).map { from == $0 ? 10 : 20 } }
-        }
         let lines = InterruptLines(hardware, tables: tables)
         let powerButton = PowerButton(hardware, lines, apicID: apic.id, clock: clock) { say($0) }
         let console = ConsoleInput(output, lines, apicID: apic.id) { say($0) }
         let platform = MetalPlatform(
             MachineParts(
-                topology: Topology(nodeOfCore: nodes, distance: distance), disk: disk, network: network,
+                topology: Topology(nodeOfCore: Array(nodeOfCore.prefix(count)), distance: distance), disk: disk,
+                network: network,
                 commandLine: commandLine,
                 clock: clock, apic: apic, cores: cores, work: work, frames: frames, space: space, output: output,
                 powerButton: powerButton, console: console))
@@ -142,6 +140,14 @@ extension MetalPlatform {
             if processor.apicID == first { ordered[0] = processor } else { ordered.append(processor) }
         }
         return ordered
+    }
+
+    /// Between all nodes that there are: what SLIT says, or 10 to oneself and 20 to others.
+    private static func distances(_ hardware: Hardware, _ nodeOfCore: [Int]) -> [[Int]] {
+        var count = (nodeOfCore.max() ?? 0) + 1
+        for region in hardware.memory { count = max(count, region.node + 1) }
+        if hardware.distance.count >= count { return hardware.distance }
+        return (0..<count).map { from in (0..<count).map { from == $0 ? 10 : 20 } }
     }
 
     private static func findDisk(

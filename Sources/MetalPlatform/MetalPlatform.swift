@@ -170,7 +170,7 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
     package func allocate(byteCount: Int, node: Int, huge: Bool) -> UnsafeMutableRawPointer? {
         let count = (byteCount + pageSize - 1) / pageSize
         guard count > 0 else { return nil }
-        guard let base = frames.pointee.allocateRun(count) else { return allocateScattered(count) }
+        guard let base = frames.pointee.allocateRun(count, node: node) else { return allocateScattered(count) }
         clear(base, byteCount: count * pageSize)
         return UnsafeMutableRawPointer(bitPattern: base)
     }
@@ -276,7 +276,14 @@ package final class MetalPlatform: Platform, @unchecked Sendable {
         switch part {
         case .disk: [disk.summary] + disk.health()
         case .network: network.describe()
-        case .memory: ["memory: \(memory.free >> 20) of \(memory.total >> 20) MiB free"]
+        case .memory: ["memory: \(memory.free >> 20) of \(memory.total >> 20) MiB free"] + memoryByNode
+        }
+    }
+
+    private var memoryByNode: [String] {
+        if frames.pointee.nodeCount == 1 { return [] }
+        return (0..<frames.pointee.nodeCount).map {
+            "node \($0): \((frames.pointee.freeFrameCount(of: $0) * pageSize) >> 20) MiB free"
         }
     }
     package func entropy(_ bytes: UnsafeMutableRawBufferPointer) { Entropy.fill(bytes) }

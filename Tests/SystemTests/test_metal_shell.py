@@ -1,5 +1,6 @@
 """The shell on the Ring-0 image's serial line, and on its screen and keyboard."""
 
+import re
 import time
 
 import pytest
@@ -49,6 +50,27 @@ def test_sql_and_commands_are_answered_and_the_machine_stops_and_starts_again(ma
     assert machine.psql("-c", "SELECT count(*) FROM t") == "5\n"
     ask(machine, "poweroff", "stopping")
     assert machine.wait() == 0
+
+
+def test_memory_is_taken_from_the_node_of_the_core_that_asks(machine):
+    machine.start(append="auth=trust memory=256M", SMP="2", MEM="1G", NUMA="2")
+
+    def free() -> list[int]:
+        ask(machine, "numa", "node 1: cores 1; distances 21 10")
+        end = time.monotonic() + 30
+        while True:
+            found = dict(re.findall(r"node (\d): (\d+) MiB free", "\n".join(machine.lines)))
+            if len(found) == 2:
+                return [int(found["0"]), int(found["1"])]
+            assert time.monotonic() < end, machine.lines
+            time.sleep(0.1)
+
+    before = free()
+    # Connections go to the cores in turn, and each core brings its pages into the cache.
+    for name in ("one", "two"):
+        machine.psql("-c", f"CREATE TABLE {name} AS SELECT g, repeat('x', 500) FROM generate_series(1, 60000) g")
+    after = free()
+    assert all(was - now > 10 for was, now in zip(before, after)), (before, after)
 
 
 def test_a_virtio_console_is_a_terminal_like_the_serial_line(machine):

@@ -50,6 +50,8 @@ struct Hardware {
     var power = PowerHardware()
     var interruptControllers: [InterruptController] = []
     var overrides: [InterruptOverride] = []
+    /// What memory belongs to which node; empty without SRAT.
+    var memory: [NodeMemory] = []
     /// Rows and columns by node; empty without SLIT.
     var distance: [[Int]] = []
 }
@@ -163,7 +165,16 @@ struct ACPITables {
         while at + 2 <= count {
             let byteCount = Int(table.load(fromByteOffset: at + 1, as: UInt8.self))
             if byteCount < 2 || at + byteCount > count { break }
-            if table.load(fromByteOffset: at, as: UInt8.self) == 0 && byteCount >= 16
+            let kind = table.load(fromByteOffset: at, as: UInt8.self)
+            if kind == 1 && byteCount >= 40 && table.little(at + 28, as: UInt32.self) & 1 != 0 {
+                let base = table.little(at + 8, as: UInt.self)
+                let (end, isBeyond) = base.addingReportingOverflow(table.little(at + 16, as: UInt.self))
+                if !isBeyond && end > base {
+                    hardware.memory.append(
+                        NodeMemory(base: base, end: end, node: Int(min(table.little(at + 2, as: UInt32.self), 63))))
+                }
+            }
+            if kind == 0 && byteCount >= 16
                 && table.little(at + 4, as: UInt32.self) & 1 != 0
             {
                 let id = UInt32(table.load(fromByteOffset: at + 3, as: UInt8.self))

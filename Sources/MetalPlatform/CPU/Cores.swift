@@ -93,7 +93,8 @@ enum ProcessorStart {
             else { return core }
             machine.space.unsafelyUnwrapped.pointee.protect(stack, pageCount: 1)
             for page in 1...stackByteCount / pageSize {
-                if tables.pointee.materialise(stack + UInt(page * pageSize)) == nil { return core }
+                let node = machine.space.unsafelyUnwrapped.pointee.cores[core].node
+                if tables.pointee.materialise(stack + UInt(page * pageSize), node: node) == nil { return core }
             }
             clear(block, byteCount: pageSize)
             // The thread-local words lie below FS, which holds its own address.

@@ -30,6 +30,7 @@ enum EarlyMemory {
         let tables = place(PageTables.self, memory, &at)
         addMemory(from: 1 << 20, below: 1 << 30, except: base, byteCount, start, frames)
         tables.initialize(to: PageTables(frames: frames))
+        precondition(at <= stateByteCount, "the allocators' state has its place")
         machine.frames = frames
         machine.heap = heap
         machine.tables = tables

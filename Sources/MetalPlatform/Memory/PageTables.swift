@@ -191,9 +191,9 @@ struct PageTables: ~Copyable {
 
     // MARK: Pages of reserved ranges
 
-    /// The physical address of `address` in a reserved range, bringing a zeroed frame if it has none; nil for a guard page
-    /// or if there is no memory.
-    func materialise(_ address: UInt) -> PhysicalAddress? {
+    /// The physical address of `address` in a reserved range, bringing a zeroed frame, of `node` if that has one, if it has none; nil
+    /// for a guard page or if there is no memory.
+    func materialise(_ address: UInt, node: Int) -> PhysicalAddress? {
         guard let slot = entry(address, level: 0) else { return nil }
         while true {
             let value = dbk_atomic_load(slot)
@@ -208,7 +208,7 @@ struct PageTables: ~Copyable {
             if dbk_atomic_replace(slot, value, PageEntry.busy) == 0 { continue }
             var frame = UInt(value & PageEntry.addressMask)
             if value == 0 {
-                guard let fresh = frames.pointee.allocate(order: 0) else {
+                guard let fresh = frames.pointee.allocate(order: 0, node: node) else {
                     dbk_atomic_store(slot, 0)
                     return nil
                 }

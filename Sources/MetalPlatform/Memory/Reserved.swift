@@ -37,7 +37,10 @@ struct CoreMemoryState: ~Copyable {
     var open = LimboBatch()
     var closed = LimboBatch()
     var batches: UInt64 = 0
-    private let padding = (UInt64(0), UInt64(0), UInt64(0), UInt64(0))
+    /// Pages that the core touches first get their memory there.
+    let node: Int
+    private let padding = (UInt64(0), UInt64(0), UInt64(0))
+    init(node: Int) { self.node = node }
 }
 
 struct ReservedSpace: ~Copyable {
@@ -54,14 +57,14 @@ struct ReservedSpace: ~Copyable {
     private static let maxRanges = 32768
 
     init(
-        tables: UnsafeMutablePointer<PageTables>, frames: UnsafeMutablePointer<Frames>, coreCount: Int
+        tables: UnsafeMutablePointer<PageTables>, frames: UnsafeMutablePointer<Frames>, nodeOfCore: [Int]
     ) {
         self.tables = tables
         self.frames = frames
-        self.coreCount = coreCount
+        coreCount = nodeOfCore.count
         ranges = .allocate(capacity: Self.maxRanges)
         cores = .allocate(capacity: coreCount)
-        for core in 0..<coreCount { (cores + core).initialize(to: CoreMemoryState()) }
+        for core in 0..<coreCount { (cores + core).initialize(to: CoreMemoryState(node: nodeOfCore[core])) }
     }
 
     // MARK: Ranges
@@ -130,10 +133,11 @@ struct ReservedSpace: ~Copyable {
     /// For the page-fault handler and for devices' addresses: the physical address, with memory brought.
     mutating func materialise(_ address: UInt, core: Int) -> PhysicalAddress? {
         guard contains(address) else { return nil }
-        if let physical = tables.pointee.materialise(address) { return physical }
+        let node = cores[core].node
+        if let physical = tables.pointee.materialise(address, node: node) { return physical }
         // Perhaps what this core holds in limbo helps.
         turn(core)
-        return tables.pointee.materialise(address)
+        return tables.pointee.materialise(address, node: node)
     }
 
     mutating func discard(from base: UInt, to end: UInt, core: Int, isRange: Bool = false) {
