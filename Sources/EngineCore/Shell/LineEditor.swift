@@ -4,6 +4,8 @@
 // scrolls sideways when it is longer than the terminal is wide, so it never wraps and a redraw needs no more than a carriage
 // return. Text is UTF-8, one column to a code point.
 
+import Platform
+
 package struct LineEditor {
     package enum Event: Equatable {
         /// The line goes on.

@@ -1,6 +1,8 @@
 // Names as SQL has them: byte strings, folded to lower case unless quoted, cut to 63 bytes (PostgreSQL's NAMEDATALEN - 1).
 // Equality is by bytes, never by Unicode equivalence.
 
+import Platform
+
 /// An identifier after folding and truncation.
 package struct Name: Hashable, Sendable, ExpressibleByStringLiteral {
     package let bytes: [UInt8]

@@ -1,5 +1,7 @@
 // Text that lives as long as the program: names from literals and from static tables.
 
+import Platform
+
 package struct StaticBytes: @unchecked Sendable, ExpressibleByStringLiteral {
     package let start: UnsafePointer<UInt8>
     package let count: Int
