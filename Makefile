@@ -103,6 +103,11 @@ bench: deps-bench build ## compare with PostgreSQL, LMDB, RocksDB and SQLite; wr
 bench-boot: deps-metal kernel ## how fast the Ring-0 image starts, and what it costs when idle
 	scripts/bench-boot $(KERNEL)
 
+bench-guest: deps-metal images ## the Ring-0 image beside PostgreSQL 15 and fio in a Linux guest on the same machine; as root
+	scripts/install guest
+	[ -e .build-guest/disk ] || scripts/linux-guest make
+	scripts/bench-guest $(KERNEL) $(SUITE)
+
 bench-network: build ## TCP against Linux's on one wire; as root
 	scripts/bench-network $(RELEASE)
 
@@ -110,6 +115,6 @@ lint: ## swift format, strict
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
 clean: ## remove build products
-	rm -rf .build .build-metal .build-mutants .build-fuzz
+	rm -rf .build .build-metal .build-mutants .build-fuzz .build-guest
 
-.PHONY: help iso test-simulation test-metal test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate fuzz mutants bench bench-boot bench-network lint clean
+.PHONY: help iso test-simulation test-metal test-linux images deps deps-metal deps-test deps-bench kernel kernel-suite metal-suite boot build run test kernel-check simulate fuzz mutants bench bench-boot bench-guest bench-network lint clean

@@ -37,6 +37,23 @@ enum SelfTest {
         return !failed.isEmpty || passed == 0 ? 1 : 0
     }
 
+    /// `bench=READS,SECONDS`: pages read from random places of the disk per second, with so many READS in flight.
+    static func measure(_ platform: MetalPlatform, _ arguments: [UInt8]) -> Int32 {
+        let numbers = arguments.split(separator: 0x2c).map { Int(String(decoding: $0, as: UTF8.self)) ?? 0 }
+        guard numbers.count == 2, 1...1000 ~= numbers[0], 1...1000 ~= numbers[1] else {
+            write(platform, "bench: READS,SECONDS, from 1 to 1000 each\n")
+            return 1
+        }
+        do throws(EngineError) {
+            let rate = try ReadBench.run(on: platform, depth: numbers[0], duration: .seconds(UInt64(numbers[1])))
+            write(platform, "\(rate) reads/s\n")
+            return 0
+        } catch {
+            write(platform, "bench: \(error.message)\n")
+            return 1
+        }
+    }
+
     private static func write(_ platform: MetalPlatform, _ text: String) {
         var copy = text
         copy.withUTF8 { platform.consoleWrite(UnsafeRawBufferPointer($0)) }

@@ -97,7 +97,7 @@ package final class Engine: @unchecked Sendable {
         sequenceTree = parts.sequenceTree
         queryMemory = MemoryBudget(limit: try MemoryPlan(options.memoryByteCount).query)
         ValueMemory.budget = queryMemory
-        catalog = Catalog()
+        catalog = parts.catalog
         sequences = SequenceStore(parts.sequenceTree.versions.tree, parts.log)
         objectIDs = ObjectIDs(parts.superblocks)
         sessionLimit = options.sessionLimit

@@ -15,6 +15,7 @@ import MVCC
 import MultiEngine
 import Platform
 import SQL
+import Synchronization
 import WALEngine
 
 /// What `Engine` is made of.
@@ -29,6 +30,40 @@ struct EngineParts {
     let checkpointer: Checkpointer
     let catalogTree: OpenTree
     let sequenceTree: OpenTree
+    let catalog: Catalog
+}
+
+/// The catalog without what the device holds of it: SQL's functions, operators and system relations. A fiber of its own makes it
+/// while the device is being read.
+private final class CatalogInMaking: @unchecked Sendable {
+    private var catalog: Catalog?
+    private let isMade = Atomic<Bool>(false)
+
+    /// Starts it, on the last core: the caller's is busy with the device.
+    init() {
+        let scheduler = Fiber.scheduler
+        let owner = Fiber.current
+        do throws(EngineError) {
+            try scheduler.spawn(on: scheduler.workerCount - 1, .interactive, "catalog") {
+                self.make()
+                scheduler.wake(owner)
+            }
+        } catch {
+            // No memory for another stack.
+            make()
+        }
+    }
+
+    private func make() {
+        catalog = Catalog()
+        isMade.store(true, ordering: .releasing)
+    }
+
+    /// By the fiber that started it: parks until it is there.
+    func take() -> Catalog {
+        while !isMade.load(ordering: .acquiring) { Fiber.park() }
+        return catalog!
+    }
 }
 
 /// What has fibers of its own before the engine is open. A start that fails is the end of the process; until then these fibers may
@@ -71,6 +106,7 @@ extension Engine {
         let scheduler = Fiber.scheduler
         let platform = scheduler.platform
         let memory = try MemoryPlan(options.memoryByteCount)
+        let catalog = CatalogInMaking()
         let io = BlockIO(scheduler: scheduler)
         let superblocks = try openSuperblock(io, platform, options)
         let found = superblocks.current
@@ -120,7 +156,7 @@ extension Engine {
         let parts = EngineParts(
             scheduler: scheduler, superblocks: superblocks, log: log, pool: pool, allocator: allocator,
             transactions: transactions, storage: storage, checkpointer: checkpointer, catalogTree: catalogTree,
-            sequenceTree: sequenceTree)
+            sequenceTree: sequenceTree, catalog: catalog.take())
         let engine = try Engine(parts, options)
         started.engine = engine
         if superblocks.current.roots[Root.isBootstrapped] == 0 {
