@@ -36,6 +36,9 @@ package struct TypeInfo: Sendable {
 
     /// typname: `_int4` for an array of int4.
     package var name: [UInt8] { isArray ? [UInt8(ascii: "_")] + baseName : baseName }
+    func isNamed(_ name: [UInt8]) -> Bool {
+        isArray ? name.first == UInt8(ascii: "_") && name.dropFirst().elementsEqual(baseName) : name == baseName
+    }
 }
 
 /// All built-in types, by OID and by name.
@@ -69,7 +72,7 @@ package final class TypeTable: Sendable {
 
     /// By typname (`int4`, `_text`), not by SQL spelling (`integer`). Cost: a linear search.
     package func named(_ name: [UInt8]) -> TypeInfo? {
-        for type in types where type.name == name { return type }
+        for type in types where type.isNamed(name) { return type }
         return nil
     }
 

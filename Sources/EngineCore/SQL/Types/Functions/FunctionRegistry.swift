@@ -67,16 +67,21 @@ package final class FunctionRegistry: @unchecked Sendable {
     /// Adds the operators and casts whose functions there are and sorts the indices; lookups work from here on.
     package func seal() {
         isSealed = true
-        byOID = functions.indices.map { Int32($0) }
-        byOID.sort { functions[Int($0)].oid < functions[Int($1)].oid }
+        byOID = FunctionRegistry.indices(functions.count) { functions[$0].oid }
         byName = functions.indices.map { Int32($0) }
         byName.sort { FunctionRegistry.order(functions[Int($0)].name.bytes, functions[Int($1)].name.bytes) < 0 }
         loadOperators()
         loadCasts()
         operatorsByName = operators.indices.map { Int32($0) }
         operatorsByName.sort { FunctionRegistry.isBefore(operators[Int($0)].name, operators[Int($1)].name) }
-        operatorsByOID = operators.indices.map { Int32($0) }
-        operatorsByOID.sort { operators[Int($0)].oid < operators[Int($1)].oid }
+        operatorsByOID = FunctionRegistry.indices(operators.count) { operators[$0].oid }
+    }
+
+    /// Indices in order of the OIDs, sorted as integers that hold both: a start waits for this.
+    private static func indices(_ count: Int, by oid: (Int) -> UInt32) -> [Int32] {
+        var keys = (0..<count).map { UInt64(oid($0)) << 32 | UInt64($0) }
+        keys.sort()
+        return keys.map { Int32(truncatingIfNeeded: $0) }
     }
 
     package func function(oid: UInt32) -> FunctionEntry? {
