@@ -34,7 +34,7 @@ final class TreeRig {
         log = try Log(scheduler: context.scheduler, io: io, zone: zone)
         pool = try BufferPool(
             scheduler: context.scheduler, io: io, log: log, layout: layout, checksum: PageChecksum(seed: 1),
-            frameCount: frameCount)
+            frameCount: frameCount, isSound: TreePage.isSound)
         geometry = ExtentGeometry(
             firstDataPage: PageID(layout.dataFirstPage), dataPageCount: layout.endPage - layout.dataFirstPage)
         try Self.format(io, layout, geometry, pool.checksum)

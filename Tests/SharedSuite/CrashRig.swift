@@ -91,7 +91,7 @@ final class CrashRig {
             ringByteCount: 256 << 10)
         pool = try BufferPool(
             scheduler: scheduler, io: io, log: log, layout: current.layout, checksum: current.pageChecksum,
-            frameCount: frameCount)
+            frameCount: frameCount, isSound: TreePage.isSound)
         try pool.start()
         var recovery = Recovery(superblock: superblock, pool: pool, log: log)
         do throws(EngineError) {

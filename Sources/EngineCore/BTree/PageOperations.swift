@@ -96,10 +96,15 @@ package enum BTreeRedo {
         guard low >= PageHeader.byteCount, low <= high, high <= pageSize, count == 4 + low + pageSize - high else {
             return false
         }
-        page.copyMemory(from: base + 4, byteCount: low)
-        (page + low).initializeMemory(as: UInt8.self, repeating: 0, count: high - low)
-        (page + high).copyMemory(from: base + 4 + low, byteCount: pageSize - high)
-        return true
+        var memory = ScratchPage(repeating: 0)
+        return withUnsafeMutableBytes(of: &memory) { bytes in
+            let new = bytes.baseAddress.unsafelyUnwrapped
+            new.copyMemory(from: base + 4, byteCount: low)
+            (new + high).copyMemory(from: base + 4 + low, byteCount: pageSize - high)
+            if !TreePage.isSound(new) { return false }
+            page.copyMemory(from: new, byteCount: pageSize)
+            return true
+        }
     }
 
     private static func insert(_ page: UnsafeMutableRawPointer, _ base: UnsafeRawPointer, _ count: Int) -> Bool {
@@ -109,7 +114,8 @@ package enum BTreeRedo {
         let payloadField = base.little(4, as: UInt16.self)
         let payloadByteCount = Int(payloadField & ~TreePage.spilledFlag)
         guard count == 6 + suffixByteCount + payloadByteCount, slot <= node.slotCount,
-            TreePage.slotByteCount + suffixByteCount + payloadByteCount <= node.freeByteCount
+            TreePage.slotByteCount + suffixByteCount + payloadByteCount <= node.freeByteCount,
+            node.takes(payloadByteCount)
         else { return false }
         node.insert(
             at: slot, suffix: TreeKey(base: base + 6, count: suffixByteCount),
@@ -127,7 +133,7 @@ package enum BTreeRedo {
     }
 
     private static func insertRun(_ page: UnsafeMutableRawPointer, _ base: UnsafeRawPointer, _ count: Int) -> Bool {
-        guard let node = treePage(page) else { return false }
+        guard let node = treePage(page), node.isLeaf else { return false }
         let run = EntryRun(base, count)
         guard let needed = run.spaceNeeded(prefixLength: node.prefixLength), run.slot <= node.slotCount,
             needed <= node.freeByteCount
@@ -151,7 +157,7 @@ package enum BTreeRedo {
         let field = base.little(2, as: UInt16.self)
         let payload = UnsafeRawBufferPointer(start: base + 4, count: count - 4)
         guard Int(field & ~TreePage.spilledFlag) == payload.count, slot < node.slotCount,
-            payload.count - node.payload(slot).count <= node.freeByteCount
+            payload.count - node.payload(slot).count <= node.freeByteCount, node.takes(payload.count)
         else { return false }
         node.replacePayload(at: slot, with: payload, spilled: field & TreePage.spilledFlag != 0)
         return true
@@ -167,7 +173,7 @@ package enum BTreeRedo {
         let old = node.payload(slot)
         let length = front + count - 8 + back
         guard front + back <= old.count, length <= pageSize / 2, length - old.count <= node.freeByteCount,
-            let oldBase = old.baseAddress
+            node.takes(length), let oldBase = old.baseAddress
         else { return false }
         if length == old.count && spilled == node.isSpilled(slot) {
             (oldBase + front).copyMemory(from: base + 8, byteCount: count - 8)
@@ -187,8 +193,9 @@ package enum BTreeRedo {
     private static func truncate(_ page: UnsafeMutableRawPointer, _ base: UnsafeRawPointer, _ count: Int) -> Bool {
         guard count > 2, count <= 2 + TreePage.maxKeyByteCount, let node = treePage(page) else { return false }
         let keep = Int(base.little(0, as: UInt16.self))
-        guard keep <= node.slotCount else { return false }
-        node.truncate(keep: keep, upper: TreeKey(base: base + 2, count: count - 2))
+        let upper = TreeKey(base: base + 2, count: count - 2)
+        guard keep <= node.slotCount, node.hasRoomTruncated(keep: keep, upper: upper) else { return false }
+        node.truncate(keep: keep, upper: upper)
         return true
     }
 

@@ -200,10 +200,27 @@ package struct TreePage: BitwiseCopyable {
             && rawHeap >= Offset.slots &+ rawCount &* Self.slotByteCount && heapByteCount <= pageSize &- rawHeap
     }
 
+    /// An inner node's payloads are children.
+    func takes(_ payloadByteCount: Int) -> Bool { isLeaf || payloadByteCount == Self.childByteCount }
+
+    /// What the buffer pool asks of pages that come from the device: whether nodes can be changed, cut and merged. Other pages'
+    /// readers look for themselves.
+    package static func isSound(_ page: UnsafeMutableRawPointer) -> Bool {
+        let type = PageHeader.type(page)
+        if type != .treeLeaf && type != .treeInner { return true }
+        let node = TreePage(page)
+        return node.isLeaf == (type == .treeLeaf) && node.entriesFit
+    }
+
     /// Whether, besides, every entry and fence lies in the heap, and together they are as long as the header says: what another page
-    /// is then asked to take. Costs a walk over the slots.
+    /// is then asked to take. Every operation leaves it true. Costs a walk over the slots.
     var entriesFit: Bool {
         if !isPlausible { return false }
+        if Int(base.little(Offset.prefixLength, as: UInt16.self))
+            != (hasUpperFence ? lowerFence.commonPrefixLength(upperFence) : 0)
+        {
+            return false
+        }
         var total = 0
         func add(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
             total += count

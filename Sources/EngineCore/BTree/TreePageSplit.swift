@@ -110,6 +110,14 @@ extension TreePage {
         return SplitPlan(keep: keep, separatorByteCount: copyKey(keep, to: separator))
     }
 
+    /// False if the first slots do not fit under another upper fence, by which they would have to be longer.
+    func hasRoomTruncated(keep: Int, upper: TreeKey) -> Bool {
+        let growth = max(0, prefix.count - lowerFence.commonPrefixLength(upper))
+        var total = lowerFence.count + upper.count
+        for index in 0..<keep { total += entrySize(index) + growth }
+        return total <= Self.capacity
+    }
+
     /// Cuts everything from slot `keep` off; `upper` becomes the upper fence and the prefix may grow.
     func truncate(keep: Int, upper: TreeKey) {
         precondition(keep <= slotCount, "no such slot")

@@ -41,6 +41,7 @@ package final class BufferPool: @unchecked Sendable {
     package let log: any DurableLog
     package let layout: DiskLayout
     package let checksum: PageChecksum
+    private let isSound: @Sendable (UnsafeMutableRawPointer) -> Bool
     package let frameCount: Int
 
     @usableFromInline let states: UnsafeMutablePointer<Atomic<UInt64>>
@@ -65,10 +66,11 @@ package final class BufferPool: @unchecked Sendable {
     package static func minimumFrameCount(workerCount: Int) -> Int { 64 + 32 * workerCount }
 
     /// Reserves address space for the whole device. 53200 if `frameCount` is too small or there is no memory. Call
-    /// `start` before use.
+    /// `start` before use. `isSound` is asked of each page that comes from the device under a right checksum, and may
+    /// look at nothing else: what is false there is not served.
     package init(
         scheduler: Scheduler, io: BlockIO, log: any DurableLog, layout: DiskLayout, checksum: PageChecksum,
-        frameCount: Int
+        frameCount: Int, isSound: @escaping @Sendable (UnsafeMutableRawPointer) -> Bool = { _ in true }
     ) throws(EngineError) {
         let least = Self.minimumFrameCount(workerCount: scheduler.workerCount)
         if frameCount < least {
@@ -93,6 +95,7 @@ package final class BufferPool: @unchecked Sendable {
         self.log = log
         self.layout = layout
         self.checksum = checksum
+        self.isSound = isSound
         self.frameCount = frameCount
         self.base = base
         self.states = states.bindMemory(to: Atomic<UInt64>.self, capacity: pageCount)
@@ -116,6 +119,11 @@ package final class BufferPool: @unchecked Sendable {
         }
         self.lanes = lanes
         self.prefetchers = prefetchers
+    }
+
+    /// What is wrong with a page that has just been read; nil if it may be served.
+    func defect(of page: PageID) -> PageDefect? {
+        checksum.defect(of: pointer(page), expected: page) ?? (isSound(pointer(page)) ? nil : .malformed)
     }
 
     deinit {

@@ -35,7 +35,7 @@ extension BufferPool {
             try io.read(
                 into: pointer(page), offset: page.rawValue * UInt64(pageSize), byteCount: pageSize,
                 class: isScan ? .scan : .read)
-            if let defect = checksum.defect(of: pointer(page), expected: page) {
+            if let defect = defect(of: page) {
                 note(.pageCorruptions)
                 throw defect.error(page)
             }
@@ -172,7 +172,7 @@ extension BufferPool {
         for index in 0..<requests.count {
             let page = PageID(requests[index].offset / UInt64(pageSize))
             note(.pageReadAheads)
-            if requests[index].errno == 0 && checksum.defect(of: pointer(page), expected: page) == nil {
+            if requests[index].errno == 0 && defect(of: page) == nil {
                 finishLoading(page, slots[index], isCold: true, keepLatched: false)
             } else {
                 abandonLoading(page, slots[index])

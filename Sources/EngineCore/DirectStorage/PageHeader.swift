@@ -115,6 +115,8 @@ package enum PageDefect: Equatable, Sendable {
     case neverWritten
     /// A sound page, but the one that belongs elsewhere.
     case misdirected(PageID)
+    /// What was written, but what its parts say does not fit together: written by a fault, or on purpose.
+    case malformed
     /// The device did not return it.
     case unreadable
 
@@ -123,6 +125,7 @@ package enum PageDefect: Equatable, Sendable {
         let message: String
         switch self {
         case .badChecksum: message = "page \(page.rawValue) is corrupted: its checksum does not match its contents"
+        case .malformed: message = "page \(page.rawValue) is corrupted: its parts do not fit together"
         case .unreadable: message = "page \(page.rawValue) cannot be read from the device"
         case .neverWritten: message = "page \(page.rawValue) is corrupted: it was never written"
         case .misdirected(let found):

@@ -63,10 +63,16 @@ package struct Recovery {
 
     /// Brings the device to the state that the log's end describes and opens the log. Prints its progress every second. XX001 if log or
     /// pages are damaged: the device is then as far as the log could be applied, and a restored page can be recovered
-    /// again.
+    /// again. 54000 after some four million starts.
     package mutating func run() throws(EngineError) -> (report: RecoveryReport, allocator: PageAllocator) {
         let before = superblock.current
         report.wasCleanShutdown = before.isCleanShutdown
+        if before.bootCount >= TransactionManager.bootCountLimit - 1 {
+            throw EngineError(
+                .programLimitExceeded,
+                "the database has been started \(before.bootCount) times; transaction ids have no room for more",
+                hint: "Load a dump of it into a new one.")
+        }
         try superblock.update { superblock in
             superblock.bootCount += 1
             superblock.isCleanShutdown = false

@@ -42,9 +42,12 @@ package final class TransactionManager: @unchecked Sendable {
     let runningPurgers = Atomic<Int>(0)
     var purgers: [FiberRef] = []
 
+    /// Starts of one device that transaction ids can tell apart.
+    static let bootCountLimit: UInt64 = 1 << 22
+
     /// `bootCount` must be greater than at any earlier open of the same device (Superblock). 53200.
     package init(scheduler: Scheduler, log: Log, bootCount: UInt64, options: Options = Options()) throws(EngineError) {
-        precondition(bootCount < 1 << 22, "boot count fits a transaction id")
+        precondition(bootCount < Self.bootCountLimit, "boot count fits a transaction id")
         self.scheduler = scheduler
         self.log = log
         self.bootCount = bootCount

@@ -121,7 +121,7 @@ extension Engine {
         started.log = log
         let pool = try BufferPool(
             scheduler: scheduler, io: io, log: log, layout: layout, checksum: found.pageChecksum,
-            frameCount: min(memory.pool / pageSize, options.cachePageLimit ?? .max))
+            frameCount: min(memory.pool / pageSize, options.cachePageLimit ?? .max), isSound: TreePage.isSound)
         started.pool = pool
         try pool.start()
         if isNew {
