@@ -48,11 +48,20 @@ package enum BTreeRedo {
     package static func apply(
         _ page: UnsafeMutableRawPointer, opcode: UInt16, _ bytes: UnsafeRawBufferPointer
     ) throws(EngineError) {
-        if applied(page, opcode, bytes) { return }
+        if opcode != PageOpcode.image || isSoundImage(bytes), applied(page, opcode, bytes) { return }
         throw EngineError(
             .dataCorrupted,
             "log operation \(opcode) cannot be applied to page \(PageHeader.pageID(page).rawValue)", severity: .panic,
             hint: "The page or the log is damaged; restore from a backup.")
+    }
+
+    /// Whether the image is of a page that may be served. It is put together aside: the page that it is for may be dirty already.
+    private static func isSoundImage(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var memory = ScratchPage(repeating: 0)
+        return withUnsafeMutableBytes(of: &memory) { scratch in
+            let page = scratch.baseAddress.unsafelyUnwrapped
+            return applied(page, PageOpcode.image, bytes) && TreePage.isSound(page)
+        }
     }
 
     /// Applies an operation that this engine has just composed.
@@ -96,15 +105,10 @@ package enum BTreeRedo {
         guard low >= PageHeader.byteCount, low <= high, high <= pageSize, count == 4 + low + pageSize - high else {
             return false
         }
-        var memory = ScratchPage(repeating: 0)
-        return withUnsafeMutableBytes(of: &memory) { bytes in
-            let new = bytes.baseAddress.unsafelyUnwrapped
-            new.copyMemory(from: base + 4, byteCount: low)
-            (new + high).copyMemory(from: base + 4 + low, byteCount: pageSize - high)
-            if !TreePage.isSound(new) { return false }
-            page.copyMemory(from: new, byteCount: pageSize)
-            return true
-        }
+        page.copyMemory(from: base + 4, byteCount: low)
+        (page + low).initializeMemory(as: UInt8.self, repeating: 0, count: high - low)
+        (page + high).copyMemory(from: base + 4 + low, byteCount: pageSize - high)
+        return true
     }
 
     private static func insert(_ page: UnsafeMutableRawPointer, _ base: UnsafeRawPointer, _ count: Int) -> Bool {

@@ -136,14 +136,14 @@ package struct TreeCheck {
             let payload = node.payload(index)
             if !claim(offset(node.suffix(index).base), node.suffix(index).count) { return false }
             if !claim(offset(UnsafeRawPointer(payload.baseAddress.unsafelyUnwrapped)), payload.count) { return false }
-            if !node.isLeaf && payload.count != TreePage.childByteCount { return false }
+            if !node.takes(payload.count) { return false }
         }
         return total == node.heapByteCount
     }
 
     private mutating func checkEntries(_ node: TreePage, _ expected: PendingPage) {
         let page = expected.page
-        let prefixLength = node.hasUpperFence ? node.lowerFence.commonPrefixLength(node.upperFence) : 0
+        let prefixLength = node.fencesPrefixLength
         if node.prefixLength != prefixLength { report.add("B", page, "its prefix is \(node.prefixLength) bytes long") }
         if node.isLeaf { report.entryCount += node.slotCount }
         for index in 0..<node.slotCount {

@@ -200,6 +200,9 @@ package struct TreePage: BitwiseCopyable {
             && rawHeap >= Offset.slots &+ rawCount &* Self.slotByteCount && heapByteCount <= pageSize &- rawHeap
     }
 
+    /// What the prefix length has to be: bytes that the two fences share.
+    var fencesPrefixLength: Int { hasUpperFence ? lowerFence.commonPrefixLength(upperFence) : 0 }
+
     /// An inner node's payloads are children.
     func takes(_ payloadByteCount: Int) -> Bool { isLeaf || payloadByteCount == Self.childByteCount }
 
@@ -216,11 +219,7 @@ package struct TreePage: BitwiseCopyable {
     /// is then asked to take. Every operation leaves it true. Costs a walk over the slots.
     var entriesFit: Bool {
         if !isPlausible { return false }
-        if Int(base.little(Offset.prefixLength, as: UInt16.self))
-            != (hasUpperFence ? lowerFence.commonPrefixLength(upperFence) : 0)
-        {
-            return false
-        }
+        if Int(base.little(Offset.prefixLength, as: UInt16.self)) != fencesPrefixLength { return false }
         var total = 0
         func add(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
             total += count
@@ -232,7 +231,7 @@ package struct TreePage: BitwiseCopyable {
         }
         for index in 0..<slotCount {
             let payload = payload(index)
-            if !isLeaf && payload.count != Self.childByteCount { return false }
+            if !takes(payload.count) { return false }
             if !add(suffix(index).base, suffix(index).count)
                 || !add(UnsafeRawPointer(payload.baseAddress.unsafelyUnwrapped), payload.count)
             {
