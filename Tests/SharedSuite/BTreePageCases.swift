@@ -166,7 +166,9 @@ private func pageFollowsModel(_ context: SuiteContext, _ layout: TreeLayout) thr
     }
 }
 
-private func little(_ value: Int) -> [UInt8] { [UInt8(value & 255), UInt8(value >> 8)] }
+/// Made by a copy of two bytes, not of two elements: Swift 6.3 takes the store of an array's second byte for dead when all that
+/// reads it, once everything is inlined, is a load of both bytes at the first one's address.
+private func little(_ value: Int) -> [UInt8] { withUnsafeBytes(of: UInt16(value).littleEndian) { Array($0) } }
 
 private func apply(_ rig: PageRig, _ opcode: UInt16, _ operands: [UInt8]) {
     operands.withUnsafeBytes { bytes in
