@@ -161,7 +161,7 @@ let package = Package(
                 "Platform", "Telemetry", "Fibers", "ArenaAlloc", "AsyncIO", "IOScheduler", "DirectStorage",
                 "LayoutManager",
                 "WALEngine",
-                "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL", "QueryExec",
+                "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL", "QueryExec", "CPrimitives",
             ]),
         // 9 service
         engine(

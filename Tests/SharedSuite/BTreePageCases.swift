@@ -19,11 +19,13 @@ func btreePageCases() -> [SuiteCase] {
         SuiteCase(bare: "btree page: reading a garbled page stays inside it", garbledPageIsHarmless),
         SuiteCase(
             bare: "btree page: redo refuses malformed operations and leaves the page as it was", malformedOperations),
+        SuiteCase(bare: "btree page: redo refuses images of other pages and unsound ones", unsoundImages),
     ]
 }
 
 /// A page in memory of its own, and a guard page's worth of a known pattern on both sides.
 final class PageRig {
+    static let id = PageID(7)
     private let memory = UnsafeMutableRawPointer.allocate(byteCount: 3 * pageSize, alignment: pageSize)
     private let before = UnsafeMutableRawPointer.allocate(byteCount: pageSize, alignment: 8)
     var base: UnsafeMutableRawPointer { memory + pageSize }
@@ -35,12 +37,12 @@ final class PageRig {
             if let upper {
                 upper.withUnsafeBytes { upper in
                     node.initialize(
-                        id: PageID(7), tree: TreeID(3), level: 0, layout: layout, lower: TreeKey(lower),
+                        id: Self.id, tree: TreeID(3), level: 0, layout: layout, lower: TreeKey(lower),
                         upper: TreeKey(upper), firstChild: .none)
                 }
             } else {
                 node.initialize(
-                    id: PageID(7), tree: TreeID(3), level: 0, layout: layout, lower: TreeKey(lower), upper: nil,
+                    id: Self.id, tree: TreeID(3), level: 0, layout: layout, lower: TreeKey(lower), upper: nil,
                     firstChild: .none)
             }
         }
@@ -173,7 +175,7 @@ private func little(_ value: Int) -> [UInt8] { withUnsafeBytes(of: UInt16(value)
 private func apply(_ rig: PageRig, _ opcode: UInt16, _ operands: [UInt8]) {
     operands.withUnsafeBytes { bytes in
         do throws(EngineError) {
-            try BTreeRedo.apply(rig.base, opcode: opcode, bytes)
+            try BTreeRedo.apply(rig.base, PageRig.id, opcode: opcode, bytes)
         } catch {
             preconditionFailure("the model thought that there is room")
         }
@@ -240,6 +242,34 @@ private func inside(_ context: SuiteContext, _ rig: PageRig, _ bytes: UnsafeRawB
     context.expect(start >= 0 && start + bytes.count <= pageSize, "\(start) + \(bytes.count) is outside the page")
 }
 
+private func unsoundImages(_ context: SuiteContext) throws(EngineError) {
+    let rig = PageRig()
+    for index in 0..<20 {
+        apply(rig, PageOpcode.insert, little(index) + little(1) + little(4) + [UInt8(index), 1, 2, 3, 4])
+    }
+    let image = [UInt8](UnsafeRawBufferPointer(start: rig.base, count: pageSize))
+    rig.keep()
+    func expect(_ isTaken: Bool, _ what: StaticString, at offset: Int, _ byte: UInt8) {
+        var operands = little(pageSize) + little(pageSize) + image
+        operands[4 + offset] = byte
+        operands.withUnsafeBytes { bytes in
+            do throws(EngineError) {
+                try BTreeRedo.apply(rig.base, PageRig.id, opcode: PageOpcode.image, bytes)
+                context.expect(isTaken, "\(what) was taken")
+            } catch {
+                context.expect(!isTaken, "\(what) was refused")
+                context.expect(rig.isAsKept, "\(what) was refused and changed the page")
+            }
+        }
+        rig.restore()
+    }
+    expect(true, "a sound image", at: 8, image[8])
+    expect(false, "the image of another page", at: 8, image[8] + 1)
+    expect(false, "an image with one slot too few", at: 32, image[32] - 1)
+    expect(false, "an image of a leaf on level 1", at: 48, 1)
+    expect(false, "an image with a slot outside of the heap", at: 129, 0)
+}
+
 private func malformedOperations(_ context: SuiteContext) throws(EngineError) {
     let rig = PageRig()
     for index in 0..<20 {
@@ -254,7 +284,7 @@ private func malformedOperations(_ context: SuiteContext) throws(EngineError) {
         let opcode = UInt16(random.next(below: 24))
         operands.withUnsafeBytes { bytes in
             do throws(EngineError) {
-                try BTreeRedo.apply(rig.base, opcode: opcode, bytes)
+                try BTreeRedo.apply(rig.base, PageRig.id, opcode: opcode, bytes)
                 // It happened to make sense; the page must still be sound.
                 context.expect(rig.isContained, "operation \(opcode) wrote outside the page")
                 for slot in 0..<rig.node.slotCount { inside(context, rig, rig.node.suffix(slot).bytes) }

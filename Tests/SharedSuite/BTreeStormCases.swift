@@ -19,6 +19,7 @@ func btreeStormCases() -> [SuiteCase] {
         SuiteCase(
             "btree: overflow chains that a crash left over are freed, and used ones are kept", suspectsAreResolved),
         SuiteCase("btree: the check finds each kind of damage", checkFindsDamage),
+        SuiteCase("btree: a scan ends at a leaf that has not the fences its parent says", scanMeetsWrongFence),
         SuiteCase("btree: trees larger than the pool work from the device", outgrowsThePool),
     ]
 }
@@ -144,7 +145,7 @@ private func redoGivesTheSamePages(_ context: SuiteContext) throws(EngineError) 
     var operations = 0
     while let record = try reader.next() {
         for operation in record.pageOperations {
-            try BTreeRedo.apply(page(operation.page), opcode: operation.opcode, operation.bytes)
+            try BTreeRedo.apply(page(operation.page), operation.page, opcode: operation.opcode, operation.bytes)
             PageHeader.setPageLSN(page(operation.page), record.endLSN)
             operations += 1
         }
@@ -332,6 +333,48 @@ private func checkFindsDamage(_ context: SuiteContext) throws(EngineError) {
     try damage("F", head, "a changed overflow byte", flip(500))
     try damage("F", head, "a wrong place in the chain", flip(48))
     try rig.expectSound([tree])
+    try rig.close()
+}
+
+/// It goes on with the leaf's fence, and would go round in circles.
+private func scanMeetsWrongFence(_ context: SuiteContext) throws(EngineError) {
+    let rig = try TreeRig(context, frameCount: 4_096)
+    let tree = try rig.makeTree()
+    let count = 5_000
+    for number in 0..<count { _ = try tree.put(bigEndian(UInt64(number * 7)), bigEndian(UInt64(number))) }
+    let leaf = TreePage(rig.pool.pointer(tree.root)).child(3)
+    /// Changes the last byte of a fence.
+    func move(_ fence: (TreePage) -> TreeKey, by delta: Int) throws(EngineError) {
+        try rig.pool.latchExclusive(leaf)
+        let key = fence(TreePage(rig.pool.pointer(leaf)))
+        let last = UnsafeMutableRawPointer(mutating: key.base) + key.count - 1
+        last.storeBytes(of: UInt8(truncatingIfNeeded: Int(last.load(as: UInt8.self)) + delta), as: UInt8.self)
+        rig.pool.unlatchExclusive(leaf)
+    }
+    /// Walks the tree; a few entries more are no circle.
+    func scan(_ step: (inout Cursor) throws(EngineError) -> Bool, _ cursor: inout Cursor) throws(EngineError) -> Int {
+        var found = 0
+        while found < 2 * count, try step(&cursor) { found += 1 }
+        return found
+    }
+    func forward() throws(EngineError) -> Int {
+        var cursor = Cursor(tree)
+        try cursor.seekFirst()
+        return try scan({ (cursor) throws(EngineError) in try cursor.next() }, &cursor)
+    }
+    func backward() throws(EngineError) -> Int {
+        var cursor = Cursor(tree)
+        try cursor.seekLast()
+        return try scan({ (cursor) throws(EngineError) in try cursor.previous() }, &cursor)
+    }
+    try move({ $0.upperFence }, by: -1)
+    context.expectError(.indexCorrupted) { () throws(EngineError) in _ = try forward() }
+    try move({ $0.upperFence }, by: 1)
+    try move({ $0.lowerFence }, by: 1)
+    context.expectError(.indexCorrupted) { () throws(EngineError) in _ = try backward() }
+    try move({ $0.lowerFence }, by: -1)
+    context.expectEqual(try forward(), count, "forward")
+    context.expectEqual(try backward(), count, "backward")
     try rig.close()
 }
 

@@ -50,13 +50,15 @@ private func quorumCase(_ context: SuiteContext) throws(EngineError) {
     let block = UnsafeMutableRawPointer.allocate(byteCount: pageSize, alignment: pageSize)
     defer { block.deallocate() }
     /// Copy with that sequence, following `parent`; `boot` makes it different.
-    func copy(_ sequence: UInt64, parent: UInt32 = 0, boot: UInt64 = 0, deviceByteCount: UInt64? = nil)
-        -> SuperblockCopy
-    {
+    func copy(
+        _ sequence: UInt64, parent: UInt32 = 0, boot: UInt64 = 0, deviceByteCount: UInt64? = nil,
+        checkpoint: Superblock.Checkpoint = Superblock.Checkpoint()
+    ) -> SuperblockCopy {
         var superblock = Superblock(uuidHigh: 1, uuidLow: 2, layout: layout)
         superblock.sequence = sequence
         superblock.parentChecksum = parent
         superblock.bootCount = boot
+        superblock.checkpoint = checkpoint
         if let deviceByteCount { superblock.layout.deviceByteCount = deviceByteCount }
         superblock.encode(into: block, copy: 0)
         return SuperblockCopy(block: block, index: 0)
@@ -71,6 +73,9 @@ private func quorumCase(_ context: SuiteContext) throws(EngineError) {
     let otherEight = copy(8, parent: checksum(seven), boot: 5)
     let orphanNine = copy(9, parent: 12345)
     let large = copy(8, deviceByteCount: byteCount * 2)
+    let redo = copy(8, checkpoint: Superblock.Checkpoint(checkpointLSN: LSN(9000), redoLSN: LSN(9001)))
+    let undo = copy(8, checkpoint: Superblock.Checkpoint(checkpointLSN: LSN(9000), undoLSN: LSN(9001)))
+    let table = copy(8, checkpoint: Superblock.Checkpoint(checkpointLSN: LSN(9000), tableLSN: LSN(9001)))
     typealias Row = (StaticString, [SuperblockCopy], SuperblockQuorum.Case, sequence: UInt64?, stale: [Int])
     let rows: [Row] = [
         ("four equal", [eight, eight, eight, eight], .a, 8, []),
@@ -95,6 +100,9 @@ private func quorumCase(_ context: SuiteContext) throws(EngineError) {
         ("zeros and damage", [.zero, .zero, .damaged, .zero], .e, nil, []),
         ("a version to come", [.unknownVersion(2), .unknownVersion(2), .damaged, .zero], .j, nil, []),
         ("truncated", [large, large, large, large], .k, nil, []),
+        ("redo from behind what was durable", [redo, redo, redo, redo], .k, nil, []),
+        ("undo from behind what was durable", [undo, undo, undo, undo], .k, nil, []),
+        ("a table behind what was durable", [table, table, table, table], .k, nil, []),
     ]
     for row in rows {
         let decision = SuperblockQuorum.decide(row.1, deviceByteCount: byteCount)
@@ -219,7 +227,7 @@ private func updateCase(_ context: SuiteContext) throws(EngineError) {
     for boot in 1...5 as ClosedRange<UInt64> {
         try store.update {
             $0.bootCount = boot
-            $0.checkpoint.redoLSN = LSN(boot * 100)
+            $0.checkpoint = Superblock.Checkpoint(checkpointLSN: LSN(boot * 100), redoLSN: LSN(boot * 100))
             $0.roots[3] = boot * 7
         }
     }
@@ -274,7 +282,9 @@ private func doubleWriteCase(_ context: SuiteContext) throws(EngineError) {
     let io = BlockIO(scheduler: context.scheduler)
     let platform = context.platform
     let store = try Formatter.format(io: io, platform: platform, overwrite: true)
-    try store.update { $0.checkpoint.redoLSN = LSN(1000) }
+    try store.update {
+        $0.checkpoint = Superblock.Checkpoint(checkpointLSN: LSN(1000), redoLSN: LSN(1000))
+    }
     let superblock = store.current
     let layout = superblock.layout
     guard let page = platform.allocate(byteCount: pageSize, node: 0, huge: false) else { return }

@@ -46,6 +46,9 @@ func mvccCases() -> [SuiteCase] {
         SuiteCase("mvcc: rows too long for a page have versions like any other") { context throws(EngineError) in
             try withRig(context, longRows)
         },
+        SuiteCase("mvcc: a row that names an older version where none is, is an error") { context throws(EngineError) in
+            try withRig(context, strayUndo)
+        },
         SuiteCase("mvcc: random transactions agree with a model") { context throws(EngineError) in
             try withRig(context, randomAgainstModel)
         },
@@ -498,4 +501,44 @@ private func randomAgainstModel(_ context: SuiteContext, _ rig: VersionRig, _ tr
         try session.commit()
     }
     session.close()
+}
+
+/// As after damage that came before the page's checksum was made.
+private func strayUndo(
+    _ context: SuiteContext, _ rig: VersionRig, _ tree: VersionedTree
+) throws(EngineError) {
+    let writer = try rig.session()
+    let reader = try rig.session()
+    writer.begin()
+    _ = try writer.insert(tree, 1, 10)
+    try writer.commit()
+    reader.begin(.repeatableRead)
+    context.expectEqual(try reader.get(tree, 1) ?? 0, 10, "before")
+    writer.begin()
+    _ = try writer.update(tree, 1, 20)
+    let page = tree.tree.root
+    let header = TreePage(rig.trees.pool.pointer(page)).payload(0).baseAddress!
+    let undo = RowHeader.undo(header)
+    func name(_ undo: UInt64) throws(EngineError) {
+        try rig.trees.pool.latchExclusive(page)
+        RowHeader.store(header, writer: RowHeader.writer(header), undo: undo)
+        rig.trees.pool.unlatchExclusive(page)
+    }
+    // Nowhere, in front of the segments, in one never taken, behind all of them, where nothing has been written yet.
+    for stray in [64, undo - (1 << 40), undo + (1 << 24), undo | 1 << 62, undo + 4096] {
+        for mark in [0, UndoAddress.movable] {
+            try name(stray | mark)
+            context.expectError(.dataCorrupted) { () throws(EngineError) in _ = try reader.read(tree, 1) }
+        }
+    }
+    for stray in [64, undo | 1 << 62] {
+        try name(stray)
+        context.expectError(.dataCorrupted) { () throws(EngineError) in _ = try writer.update(tree, 1, 30) }
+    }
+    try name(undo)
+    context.expectEqual(try reader.read(tree, 1) ?? 0, 10, "with the address as it was")
+    try writer.rollback()
+    try reader.commit()
+    reader.close()
+    writer.close()
 }

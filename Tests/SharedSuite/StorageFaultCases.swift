@@ -194,7 +194,7 @@ private func poolPowerCase(_ context: SuiteContext, seed: UInt64) throws(EngineE
             do throws(EngineError) {
                 while disk.isPowered {
                     let redo = try pool.checkpointBound(insertLSN: log.insertLSN)
-                    try store.update { $0.checkpoint.redoLSN = redo }
+                    try store.update { $0.checkpoint = Superblock.Checkpoint(checkpointLSN: redo, redoLSN: redo) }
                     Fiber.yield()
                 }
             } catch {

@@ -236,11 +236,21 @@ package struct Cursor: ~Copyable {
                 let leaf = try tree.findLeaf(key)
                 path = BTree.Path(page: leaf.page, token: leaf.token, level: 0)
             }
-            if copyLeaf(path.page, path.token) { break }
+            if !copyLeaf(path.page, path.token) { continue }
+            // The scan goes on with one of its fences: what does not get on would never end.
+            if !isFound(key, before) { throw tree.damaged(path.page, "its fences are not those that its parent says") }
+            break
         }
         let prefix = node.prefix
         prefixByteCount = prefix.count
         keyBuffer.copyMemory(from: prefix.base, byteCount: prefix.count)
+    }
+
+    /// Whether the copy is of the leaf that `load` has looked for.
+    private func isFound(_ key: TreeKey, _ before: Bool) -> Bool {
+        if !before { return node.covers(key) }
+        if key.count == 0 { return !node.hasUpperFence }
+        return key.compare(node.lowerFence) > 0 && (!node.hasUpperFence || key.compare(node.upperFence) <= 0)
     }
 
     /// Copies slots and heap, not what lies between. False if the page has changed meanwhile.

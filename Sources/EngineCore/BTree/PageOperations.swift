@@ -43,24 +43,23 @@ package enum BTreeRedo {
     /// True if the operation writes the whole page: what is on the device does not matter and need not be read.
     package static func initializes(_ opcode: UInt16) -> Bool { opcode == PageOpcode.image }
 
-    /// Repeats one operation on an exclusively latched page; the caller sets the page LSN. XX001 if the page is not in the
+    /// Repeats one operation on page `id`, which is exclusively latched; the caller sets the page LSN. XX001 if the page is not in the
     /// state in which the operation was logged, or the operation is malformed; the page is then as it was.
     package static func apply(
-        _ page: UnsafeMutableRawPointer, opcode: UInt16, _ bytes: UnsafeRawBufferPointer
+        _ page: UnsafeMutableRawPointer, _ id: PageID, opcode: UInt16, _ bytes: UnsafeRawBufferPointer
     ) throws(EngineError) {
-        if opcode != PageOpcode.image || isSoundImage(bytes), applied(page, opcode, bytes) { return }
+        if opcode != PageOpcode.image || isSoundImage(bytes, of: id), applied(page, opcode, bytes) { return }
         throw EngineError(
-            .dataCorrupted,
-            "log operation \(opcode) cannot be applied to page \(PageHeader.pageID(page).rawValue)", severity: .panic,
+            .dataCorrupted, "log operation \(opcode) cannot be applied to page \(id.rawValue)", severity: .panic,
             hint: "The page or the log is damaged; restore from a backup.")
     }
 
-    /// Whether the image is of a page that may be served. It is put together aside: the page that it is for may be dirty already.
-    private static func isSoundImage(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    /// Whether the image is of page `id`, and such as may be served. It is put together aside: the page may be dirty already.
+    private static func isSoundImage(_ bytes: UnsafeRawBufferPointer, of id: PageID) -> Bool {
         var memory = ScratchPage(repeating: 0)
         return withUnsafeMutableBytes(of: &memory) { scratch in
             let page = scratch.baseAddress.unsafelyUnwrapped
-            return applied(page, PageOpcode.image, bytes) && TreePage.isSound(page)
+            return applied(page, PageOpcode.image, bytes) && PageHeader.pageID(page) == id && TreePage.isSound(page)
         }
     }
 

@@ -34,7 +34,7 @@ package struct Superblock: Equatable, Sendable {
     package var roots: Roots = Roots()
 
     package static let copyCount = 4
-    package static let formatVersion: UInt32 = 1
+    package static let formatVersion: UInt32 = 2
     /// "DBKERNEL" read as little-endian.
     package static let magic: UInt64 = 0x4c45_4e52_454b_4244
 
@@ -66,6 +66,11 @@ package struct Superblock: Equatable, Sendable {
             self.undoLSN = undoLSN
             self.analysisLSN = analysisLSN
             self.tableLSN = tableLSN
+        }
+
+        /// Recovery looks only at what was durable.
+        package var isConsistent: Bool {
+            max(redoLSN, undoLSN) <= checkpointLSN && max(analysisLSN, tableLSN) <= checkpointLSN
         }
 
         /// Where reading the log begins.

@@ -16,7 +16,8 @@
 //   H    all zeros                                                       refuse: not formatted
 //   I    none is ours                                                    refuse: another program's data
 //   J    ours, whole, of an unknown version                              refuse: names both versions
-//   K    believed, but the layout does not fit the device                refuse: truncated, or inconsistent
+//   K    believed, but the layout does not fit the device, or the
+//        checkpoint lies behind what was durable                         refuse: truncated, or inconsistent
 //
 // In C the newer one may be taken as well as the older; the older has the quorum. In D the newest was fully written by an
 // update that followed the other one, and every superblock is true from the moment its update begins.
@@ -75,7 +76,9 @@ package enum SuperblockQuorum {
         precondition(copies.count == Superblock.copyCount)
         var decision = chooseCopy(copies)
         if let chosen = decision.superblock {
-            if !chosen.layout.isConsistent || chosen.layout.deviceByteCount > deviceByteCount {
+            if !chosen.layout.isConsistent || !chosen.checkpoint.isConsistent
+                || chosen.layout.deviceByteCount > deviceByteCount
+            {
                 return Decision(verdict: .k, superblock: nil)
             }
             for (index, copy) in copies.enumerated() where !isEqual(copy, decision.checksum) {
@@ -207,7 +210,7 @@ package enum SuperblockQuorum {
                 severity: .fatal, hint: "Check that the whole device or image is there.")
         }
         return EngineError(
-            .dataCorrupted, "the superblock describes an impossible disk layout", severity: .fatal,
+            .dataCorrupted, "the superblock describes an impossible disk layout or checkpoint", severity: .fatal,
             hint: "Restore the database from a backup or a replica.")
     }
 }

@@ -78,6 +78,7 @@ package final class SuperblockStore: @unchecked Sendable {
         change(&next)
         precondition(next.layout == stored.layout, "the layout is fixed when the device is formatted")
         precondition(next.checkpoint.redoLSN >= stored.checkpoint.redoLSN, "the redo LSN never goes back")
+        precondition(next.checkpoint.isConsistent, "a checkpoint speaks of what is durable")
         next.sequence = stored.sequence + 1
         next.parentChecksum = checksum
         checksum = try writeAll(next)

@@ -45,7 +45,7 @@ package struct ReadView: BitwiseCopyable, @unchecked Sendable {
 
     @inlinable package func seesInDoubt(_ id: UInt64, _ undo: UInt64) throws(EngineError) -> Bool {
         if id == owner {
-            if undo & UndoAddress.movable == 0 { return undo == 0 || UndoRecord(undo).command < command }
+            if undo == 0 { return true }
             return try area.takeUnretainedValue().isBefore(undo, command)
         }
         let slot = slots.slot(of: id)

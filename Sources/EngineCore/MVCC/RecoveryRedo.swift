@@ -179,7 +179,7 @@ final class Redo: @unchecked Sendable {
         let base = view.pointer(page)
         do throws(EngineError) {
             try group.forEach { (opcode, bytes) throws(EngineError) in
-                try BTreeRedo.apply(base, opcode: opcode, bytes)
+                try BTreeRedo.apply(base, page, opcode: opcode, bytes)
             }
         } catch {
             view.unlatchExclusive(page)

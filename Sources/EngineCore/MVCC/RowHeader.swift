@@ -48,5 +48,11 @@ package enum RowHeader {
             .dataCorrupted, "an entry of a table is too short for a row",
             hint: "Its page is damaged; restore the table from a backup.")
     }
+    /// For undo where there is none.
+    @inline(never) @usableFromInline static func strayUndo() -> EngineError {
+        EngineError(
+            .dataCorrupted, "an entry of a table names an older version that does not exist",
+            hint: "Its page is damaged; restore the table from a backup.")
+    }
     @inline(__always) package static func isInDoubt(_ writer: UInt64) -> Bool { writer & inDoubt != 0 }
 }

@@ -196,13 +196,11 @@ extension LeafGuard {
         RowHeader.writer(UnsafeRawPointer(payload(slot).baseAddress.unsafelyUnwrapped))
     }
 
-    /// How many of the slots that end at `slot` hold rows of the writer, at most `limit`. Rowids of a run are consecutive and all
-    /// its rows are there, so the slots before its last row's are those of the rows before.
+    /// How many of the slots that end at `slot`, which does, hold rows of the writer, at most `limit`. Rowids of a run are
+    /// consecutive and all its rows are there, so the slots before its last row's are those of the rows before.
     func countOfRun(endingAt slot: Int, limit: Int, writer: UInt64) -> Int {
-        let count = min(limit, slot + 1)
-        for index in slot - count + 1...slot {
-            precondition(self.writer(index) == writer, "a row of the run is another transaction's")
-        }
+        var count = 1
+        while count < min(limit, slot + 1) && self.writer(slot - count) == writer { count += 1 }
         return count
     }
 }

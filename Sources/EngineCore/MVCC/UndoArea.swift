@@ -66,10 +66,11 @@ package final class UndoArea: @unchecked Sendable {
     /// Segments that are moved out.
     let movedCount = Atomic<Int>(0)
 
-    // Under the lock: segments without memory.
     private let lock = SpinLock()
+    /// Under the lock: segments without memory.
     private var firstFree: SegmentIndex = 0
-    private var fresh: SegmentIndex = 1
+    /// The first segment that has never been taken. Grows under the lock.
+    private let fresh = Atomic<SegmentIndex>(1)
 
     /// Address space for as many segments as memory and device can hold. `byteLimit`: of undo in memory, readers included.
     /// 53200.
@@ -104,6 +105,16 @@ package final class UndoArea: @unchecked Sendable {
         Int((undo & UndoAddress.mask) &- UInt64(UInt(bitPattern: base))) % UndoSegment.byteCount
     }
 
+    /// Whether a record can lie at `undo`. Rows name undo, and a row of a page that was damaged before its checksum was made may
+    /// name anything. Whoever comes by an address has come after the taking of its segment.
+    @inline(__always) func canHold(_ undo: UInt64) -> Bool {
+        let distance = (undo & UndoAddress.mask) &- UInt64(UInt(bitPattern: base))
+        let size = UInt64(UndoSegment.byteCount)
+        let offset = distance % size
+        return distance / size &- 1 < UInt64(fresh.load(ordering: .relaxed)) &- 1
+            && offset >= UInt64(UndoSegment.headerByteCount) && offset <= size - UInt64(UndoRecord.headerByteCount)
+    }
+
     /// A segment nobody has, its bytes zeros. The caller has taken the memory from the budget.
     func take() -> SegmentIndex {
         lock.lock()
@@ -111,8 +122,7 @@ package final class UndoArea: @unchecked Sendable {
         if index != 0 {
             firstFree = self[index].pointee.next
         } else {
-            index = fresh
-            fresh += 1
+            index = fresh.wrappingAdd(1, ordering: .relaxed).oldValue
         }
         lock.unlock()
         precondition(Int(index) < capacity, "segments are bounded by memory and device")

@@ -68,12 +68,15 @@ struct MovedUndoReader: ~Copyable {
 
 extension UndoArea {
     /// The record at `undo`: itself, or a copy if it may be moved. The caller's snapshot, or the caller being the
-    /// transaction itself, keeps the segment's life from ending. Parks if it has been moved; hold no latch. 58030, XX001.
+    /// transaction itself, keeps the segment's life from ending. Parks if it has been moved; hold no latch. 58030; XX001 also if
+    /// there is none.
     @usableFromInline
     @inline(__always)
     func record(_ undo: UInt64, _ copy: inout UndoCopy) throws(EngineError) -> UndoRecord {
-        if undo & UndoAddress.movable == 0 { return UndoRecord(undo) }
-        return try copyRecord(undo, &copy)
+        if !canHold(undo) { throw RowHeader.strayUndo() }
+        let record = undo & UndoAddress.movable == 0 ? UndoRecord(undo) : try copyRecord(undo, &copy)
+        if !record.isPlausible { throw RowHeader.strayUndo() }
+        return record
     }
 
     @inline(never)
@@ -113,8 +116,8 @@ extension UndoArea {
         reader.pointee.uses += 1
         reader.pointee.lines[line].lastUse = reader.pointee.uses
         let record = UndoRecord(at: memory(reader.pointee.lines[line].memory) + offset(of: undo))
-        precondition(record.byteCount <= UndoRecord.maxByteCount, "a record is no longer than the longest")
-        target.copyMemory(from: UnsafeRawPointer(record.base), byteCount: record.byteCount)
+        target.copyMemory(
+            from: UnsafeRawPointer(record.base), byteCount: min(record.byteCount, UndoRecord.maxByteCount))
     }
 
     /// Reads a moved segment into the line not used for longest.
@@ -145,6 +148,7 @@ extension UndoArea {
     /// command on the same side of it as that of the change; nil if nothing.
     @inline(__always)
     func commandInMemory(_ undo: UInt64, against command: UInt32) -> UInt32? {
+        if !canHold(undo) { return nil }
         if undo & UndoAddress.movable == 0 { return UndoRecord(undo).command }
         return movableCommand(undo, against: command)
     }
@@ -164,7 +168,7 @@ extension UndoArea {
     @inline(never)
     @usableFromInline
     func isBefore(_ undo: UInt64, _ command: UInt32) throws(EngineError) -> Bool {
-        if let found = movableCommand(undo, against: command) { return found < command }
+        if let found = commandInMemory(undo, against: command) { return found < command }
         return try self.command(undo) < command
     }
 
@@ -182,6 +186,7 @@ extension UndoArea {
             var undo = newest
             while undo != 0 {
                 if undo & UndoAddress.first != 0 { return true }
+                if !canHold(undo) { return nil }
                 var record = UndoRecord(undo)
                 if undo & UndoAddress.movable != 0 {
                     if !copyInMemory(undo, to: target, headerOnly: true) { return nil }

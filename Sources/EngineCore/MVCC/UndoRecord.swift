@@ -77,6 +77,12 @@ package struct UndoRecord: BitwiseCopyable {
         Unmanaged<VersionedTree>.fromOpaque(UnsafeRawPointer(bitPattern: tree).unsafelyUnwrapped).takeUnretainedValue()
     }
 
+    /// Whether it can be one. Memory that no record was written to is zeros.
+    @inline(__always) var isPlausible: Bool {
+        tree != 0 && base.load(fromByteOffset: 56, as: UInt8.self) <= UndoAction.insertRun.rawValue
+            && byteCount <= Self.maxByteCount
+    }
+
     var byteCount: Int { Self.byteCount(keyLength: keyLength, oldLength: oldLength) }
 
     /// Bytes of a record.

@@ -27,11 +27,11 @@ package final class StorageEngine: @unchecked Sendable {
     package let temporary: TemporarySpace
     private let mutex = FiberMutex()
     private var open: [UInt32: OpenTree] = [:]
-    private let nextTreeID: Atomic<UInt32>
+    private let nextTreeID: Atomic<UInt64>
 
     /// `nextTreeID` is greater than the id of any tree on the device.
     package init(
-        pool: BufferPool, log: Log, allocator: PageAllocator, transactions: TransactionManager, nextTreeID: UInt32
+        pool: BufferPool, log: Log, allocator: PageAllocator, transactions: TransactionManager, nextTreeID: UInt64
     ) {
         self.pool = pool
         self.log = log
@@ -54,9 +54,14 @@ package final class StorageEngine: @unchecked Sendable {
         return tree
     }
 
-    /// Makes an empty tree that exists if the transaction commits. 53100.
+    /// Makes an empty tree that exists if the transaction commits. 53100; 54000 after four billion.
     package func createTree(_ transaction: Transaction, isTable: Bool) throws(EngineError) -> OpenTree {
-        let id = TreeID(nextTreeID.wrappingAdd(1, ordering: .relaxed).oldValue)
+        guard let number = UInt32(exactly: nextTreeID.wrappingAdd(1, ordering: .relaxed).oldValue) else {
+            throw EngineError(
+                .programLimitExceeded, "no identifiers are left for tables and indexes",
+                hint: "Load a dump of the database into a new one.")
+        }
+        let id = TreeID(number)
         let root = try BTree.create(pool: pool, log: log, allocator: allocator, treeID: id)
         let tree = tree(id, root: root, isTable: isTable)
         transaction.created(tree.versions)

@@ -1,6 +1,11 @@
 // The catalog's tree as one session's transaction sees it: the newest committed descriptors and its own changes.
+//
+// Behind each descriptor stands a checksum of it and of its key. Rows of tables are only data, but what a descriptor says is done: with
+// a wrong column number the executor would read what is no column. So damage from before the page got its checksum, by memory or by a
+// fault of the engine's, must not go further than here.
 
 import BTree
+import CPrimitives
 import MVCC
 import Platform
 import SQL
@@ -29,7 +34,7 @@ final class CatalogTree: CatalogStorage {
         let isThere = try key.withBytes { (raw) throws(EngineError) in
             try tree.readNewest(raw, transaction, into: &copy)
         }
-        return isThere ? [UInt8](copy.row) : nil
+        return isThere ? try Self.descriptor(copy.row, key) : nil
     }
 
     func scan(
@@ -45,15 +50,36 @@ final class CatalogTree: CatalogStorage {
             guard let found = try view.version(cursor.payload, isSpilled: cursor.isSpilled, &copy.older) else {
                 continue
             }
-            let value = found.isSpilled ? [UInt8](try tree.readSpilled(found, into: &copy)) : [UInt8](found.row)
-            try body(key, value)
+            try body(key, Self.descriptor(found.isSpilled ? tree.readSpilled(found, into: &copy) : found.row, key))
         }
     }
 
-    private func compose(_ value: [UInt8]) {
+    private static let checksumByteCount = 4
+
+    /// CRC-32C of descriptor and key.
+    private static func checksum(_ value: UnsafeRawBufferPointer, _ key: [UInt8]) -> UInt32 {
+        let first = dbk_crc32c(0, value.baseAddress, value.count)
+        return key.withBytes { dbk_crc32c(first, $0.baseAddress, $0.count) }
+    }
+
+    /// The descriptor in a row of the tree. XX001 if its checksum is wrong.
+    private static func descriptor(_ row: UnsafeRawBufferPointer, _ key: [UInt8]) throws(EngineError) -> [UInt8] {
+        let count = row.count - checksumByteCount
+        if count >= 0, let base = row.baseAddress {
+            let value = UnsafeRawBufferPointer(start: base, count: count)
+            if base.little(count, as: UInt32.self) == checksum(value, key) { return [UInt8](value) }
+        }
+        throw EngineError(
+            .dataCorrupted, "a descriptor in the catalog is damaged", detail: "Its checksum is wrong.",
+            hint: "Restore the database from a backup.")
+    }
+
+    private func compose(_ value: [UInt8], for key: [UInt8]) {
         payload.removeAll(keepingCapacity: true)
         payload.append(contentsOf: [UInt8](repeating: 0, count: RowHeader.byteCount))
         payload.append(contentsOf: value)
+        let checksum = value.withBytes { Self.checksum($0, key) }
+        withUnsafeBytes(of: checksum.littleEndian) { payload.append(contentsOf: $0) }
     }
 
     /// One statement may change a descriptor several times (DROP INDEX a, b): each change is a command of its own.
@@ -62,7 +88,7 @@ final class CatalogTree: CatalogStorage {
     }
 
     func insert(_ key: [UInt8], _ value: [UInt8]) throws(EngineError) -> Bool {
-        compose(value)
+        compose(value, for: key)
         let result = try key.withBytes { (raw) throws(EngineError) in
             try payload.withMutableBytes { (bytes) throws(EngineError) in
                 try tree.insert(raw, bytes, transaction)
@@ -73,7 +99,7 @@ final class CatalogTree: CatalogStorage {
 
     func update(_ key: [UInt8], _ value: [UInt8]) throws(EngineError) {
         beginChange()
-        compose(value)
+        compose(value, for: key)
         let result = try key.withBytes { (raw) throws(EngineError) in
             try payload.withMutableBytes { (bytes) throws(EngineError) in
                 try tree.update(raw, bytes, transaction, changesKey: true, expected: .any)

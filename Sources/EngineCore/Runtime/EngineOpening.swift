@@ -139,7 +139,7 @@ extension Engine {
             scheduler: scheduler, log: log, bootCount: superblocks.current.bootCount, options: transactionOptions)
         let storage = StorageEngine(
             pool: pool, log: log, allocator: allocator, transactions: transactions,
-            nextTreeID: (allocator.owners.map { $0.rawValue }.max() ?? 0) + 1)
+            nextTreeID: UInt64(allocator.owners.map { $0.rawValue }.max() ?? 0) + 1)
         started.transactions = transactions
         started.storage = storage
         try transactions.start()
