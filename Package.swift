@@ -161,7 +161,8 @@ let package = Package(
                 "Platform", "Telemetry", "Fibers", "ArenaAlloc", "AsyncIO", "IOScheduler", "DirectStorage",
                 "LayoutManager",
                 "WALEngine",
-                "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL", "QueryExec", "CPrimitives",
+                "BufferPool", "BTree", "MVCC", "MultiEngine", "SQLTypes", "SQLSyntax", "SQL", "QueryExec",
+                "CPrimitives",
             ]),
         // 9 service
         engine(

@@ -73,7 +73,9 @@ private func insertOperands(slot: Int, key: UInt64, index: Int, length: Int) -> 
 }
 
 private func apply(_ node: TreePage, _ opcode: UInt16, _ operands: [UInt8]) throws(EngineError) {
-    try operands.withBytes { (bytes) throws(EngineError) in try BTreeRedo.apply(node.base, node.pageID, opcode: opcode, bytes) }
+    try operands.withBytes { (bytes) throws(EngineError) in
+        try BTreeRedo.apply(node.base, node.pageID, opcode: opcode, bytes)
+    }
 }
 
 private func pageTakesRun(_ context: SuiteContext) throws(EngineError) {
