@@ -52,13 +52,13 @@ private func quorumCase(_ context: SuiteContext) throws(EngineError) {
     /// Copy with that sequence, following `parent`; `boot` makes it different.
     func copy(
         _ sequence: UInt64, parent: UInt32 = 0, boot: UInt64 = 0, deviceByteCount: UInt64? = nil,
-        checkpoint: Superblock.Checkpoint = Superblock.Checkpoint()
+        checkpoint: Superblock.Checkpoint? = nil
     ) -> SuperblockCopy {
         var superblock = Superblock(uuidHigh: 1, uuidLow: 2, layout: layout)
         superblock.sequence = sequence
         superblock.parentChecksum = parent
         superblock.bootCount = boot
-        superblock.checkpoint = checkpoint
+        if let checkpoint { superblock.checkpoint = checkpoint }
         if let deviceByteCount { superblock.layout.deviceByteCount = deviceByteCount }
         superblock.encode(into: block, copy: 0)
         return SuperblockCopy(block: block, index: 0)

@@ -1,6 +1,7 @@
 // Transactions over versioned trees: visibility, conflicts, undo, purge.
 
 import BTree
+import BufferPool
 import Fibers
 import MVCC
 import Platform

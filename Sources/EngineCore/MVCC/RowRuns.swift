@@ -213,13 +213,16 @@ extension UndoRecord {
 }
 
 extension LogUndo {
-    /// Of an `insertRun`: the run, whose record starts at `start`. XX001 if the bytes are malformed.
+    /// Of an `insertRun`: the run, whose record starts at `start`. XX001 if the bytes are malformed: its rows were in one leaf.
     func run(at start: LSN) throws(EngineError) -> VersionedTree.UndoneRun {
-        guard key.count == 8, oldRow.count == 4, let key = key.baseAddress, let length = oldRow.baseAddress else {
-            throw EngineError(.dataCorrupted, "malformed undo information in the log", severity: .panic)
+        if key.count == 8, oldRow.count == 4, let key = key.baseAddress, let length = oldRow.baseAddress {
+            let first = key.big(0, as: UInt64.self)
+            let count = Int(length.little(0, as: UInt32.self))
+            if count > 0 && count <= TreePage.maxSlotCount && first <= UInt64.max - UInt64(count) {
+                return VersionedTree.UndoneRun(
+                    firstRowID: first, count: count, logStart: start, mayHaveBegun: true)
+            }
         }
-        return VersionedTree.UndoneRun(
-            firstRowID: key.big(0, as: UInt64.self), count: Int(length.little(0, as: UInt32.self)), logStart: start,
-            mayHaveBegun: true)
+        throw EngineError(.dataCorrupted, "malformed undo information in the log", severity: .panic)
     }
 }

@@ -19,6 +19,8 @@ package struct RowCodec: @unchecked Sendable {
         /// Offset of the byte string before, whose end is this one's start; -1: this is the first.
         var previousBytes: Int32
         var physical: Physical
+        var form: StoredForm
+        var type: TypeOID
         var isDropped: Bool
         var hasMissing: Bool
         var missing: Cell
@@ -56,7 +58,8 @@ package struct RowCodec: @unchecked Sendable {
             (columns + index).initialize(
                 to: Column(
                     offset: Int32(offset), previousBytes: Int32(previousBytes), physical: physical,
-                    isDropped: column.isDropped, hasMissing: !missing[index].isNull,
+                    form: StoredForm.of(column.type.oid), type: column.type.oid, isDropped: column.isDropped,
+                    hasMissing: !missing[index].isNull,
                     missing: missing[index].isNull ? Cell(low: 0) : missing[index].unownedCell))
             if physical == .bytes { previousBytes = offset }
             offset += Self.width(physical)
@@ -151,12 +154,20 @@ package struct RowCodec: @unchecked Sendable {
             return nil
         }
         let fixed = base + fixedStart(stored)
-        if column.physical != .bytes { return Cell(loading: fixed + Int(column.offset), column.physical) }
+        if column.physical != .bytes {
+            return try admitted(Cell(loading: fixed + Int(column.offset), column.physical), column)
+        }
         let start = column.previousBytes < 0 ? 0 : Int(fixed.little(Int(column.previousBytes), as: UInt32.self))
         let end = Int(fixed.little(Int(column.offset), as: UInt32.self))
         let bytes = fixed + storedFixedByteCount(stored)
         guard start <= end, bytes + end <= base + row.count else { throw Self.malformed() }
-        return Cell(ByteView(referencing: UnsafeRawBufferPointer(start: bytes + start, count: end - start)))
+        return try admitted(
+            Cell(ByteView(referencing: UnsafeRawBufferPointer(start: bytes + start, count: end - start))), column)
+    }
+
+    @inline(__always) private func admitted(_ cell: Cell, _ column: Column) throws(EngineError) -> Cell {
+        if column.form != .free && !column.form.admits(cell, column.type) { throw Self.malformed() }
+        return cell
     }
 
     /// Fills all columns of `buffer` without copying: valid as long as `row`. Errors: XX001.
