@@ -25,7 +25,7 @@ struct ExtentMapPage {
     static let extentsPerPage = 15
     static let pagesPerExtent = 1024
     static let entryByteCount = 264
-    /// No tree has these numbers.
+    /// No tree has these numbers, of which `TreeID.firstReserved` is the least.
     static let sharedOwner = TreeID(UInt32.max)
     /// Only in memory: the extent is the log's, see LogExtents.swift.
     static let logOwner = TreeID(UInt32.max - 1)
@@ -41,6 +41,21 @@ struct ExtentMapPage {
 
     private func entry(_ extent: Int) -> UnsafeMutableRawPointer {
         base + PageHeader.byteCount + extent * Self.entryByteCount
+    }
+
+    /// Whether the entries agree with themselves. Every operation leaves it true.
+    var isSound: Bool {
+        for extent in 0..<Self.extentsPerPage {
+            var count = 0
+            for index in 0..<Self.pagesPerExtent / 64 {
+                count += usedWord(extent, index).nonzeroBitCount
+                if suspectWord(extent, index) & ~usedWord(extent, index) != 0 { return false }
+            }
+            let owner = owner(extent)
+            if count != usedCount(extent) || (count == 0) != (owner == TreeID(0)) { return false }
+            if owner == Self.logOwner || owner == Self.temporaryOwner { return false }
+        }
+        return true
     }
 
     func owner(_ extent: Int) -> TreeID { TreeID(entry(extent).little(0, as: UInt32.self)) }
@@ -107,6 +122,10 @@ struct ExtentMapPage {
         if left == 0 { entry(extent).setLittle(0, UInt32(0)) }
         return true
     }
+}
+
+extension TreeID {
+    package static let firstReserved = ExtentMapPage.temporaryOwner
 }
 
 struct SharedExtentPage {

@@ -206,10 +206,11 @@ package struct TreePage: BitwiseCopyable {
     /// An inner node's payloads are children.
     func takes(_ payloadByteCount: Int) -> Bool { isLeaf || payloadByteCount == Self.childByteCount }
 
-    /// What the buffer pool asks of pages that come from the device: whether nodes can be changed, cut and merged. Other pages'
-    /// readers look for themselves.
+    /// What the buffer pool asks of pages that come from the device: whether nodes can be changed, cut and merged, and extent maps
+    /// agree with themselves. Other pages' readers look for themselves.
     package static func isSound(_ page: UnsafeMutableRawPointer) -> Bool {
         let type = PageHeader.type(page)
+        if type == .extentMap { return ExtentMapPage(page).isSound }
         if type != .treeLeaf && type != .treeInner { return true }
         let node = TreePage(page)
         return node.isLeaf == (type == .treeLeaf) && node.entriesFit

@@ -56,12 +56,13 @@ package final class StorageEngine: @unchecked Sendable {
 
     /// Makes an empty tree that exists if the transaction commits. 53100; 54000 after four billion.
     package func createTree(_ transaction: Transaction, isTable: Bool) throws(EngineError) -> OpenTree {
-        guard let number = UInt32(exactly: nextTreeID.wrappingAdd(1, ordering: .relaxed).oldValue) else {
+        let number = nextTreeID.wrappingAdd(1, ordering: .relaxed).oldValue
+        if number >= TreeID.firstReserved.rawValue {
             throw EngineError(
                 .programLimitExceeded, "no identifiers are left for tables and indexes",
                 hint: "Load a dump of the database into a new one.")
         }
-        let id = TreeID(number)
+        let id = TreeID(UInt32(number))
         let root = try BTree.create(pool: pool, log: log, allocator: allocator, treeID: id)
         let tree = tree(id, root: root, isTable: isTable)
         transaction.created(tree.versions)

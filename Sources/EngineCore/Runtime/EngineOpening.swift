@@ -223,7 +223,13 @@ extension Engine {
     ) throws(EngineError) -> OpenTree {
         let roots = superblocks.current.roots
         if roots[root] != 0 {
-            return storage.tree(TreeID(UInt32(roots[root])), root: PageID(roots[root + 1]), isTable: false)
+            let page = PageID(roots[root + 1])
+            guard let id = UInt32(exactly: roots[root]), storage.allocator.geometry.contains(page) else {
+                throw EngineError(
+                    .dataCorrupted, "the superblock names a tree that cannot be", severity: .fatal,
+                    hint: "Restore the database from a backup.")
+            }
+            return storage.tree(TreeID(id), root: page, isTable: false)
         }
         let tree = try storage.transactions.perform { (transaction) throws(EngineError) in
             try storage.createTree(transaction, isTable: false)
