@@ -31,15 +31,15 @@ func undoMovingCases() -> [SuiteCase] {
 private let rowCount: UInt64 = 4000
 private let rowByteCount = 200
 
-/// Undo memory for some thousand changes of such rows.
-private let undoByteLimit = 768 << 10
+/// Undo memory for some thousand changes of such rows, besides what each worker sets aside for reading what was moved.
+private func undoByteLimit(_ context: SuiteContext) -> Int { (384 + 192 * context.coreCount) << 10 }
 
 private func movingCase(
     _ name: StaticString,
     _ body: @escaping @Sendable (SuiteContext, VersionRig, VersionedTree) throws(EngineError) -> Void
 ) -> SuiteCase {
     SuiteCase(name) { context throws(EngineError) in
-        let rig = try VersionRig(context, undoByteLimit: undoByteLimit, temporaryExtents: 1000)
+        let rig = try VersionRig(context, undoByteLimit: undoByteLimit(context), temporaryExtents: 1000)
         let tree = try rig.makeTree()
         try fill(rig, tree)
         try body(context, rig, tree)
@@ -309,7 +309,7 @@ private func serializable(_ context: SuiteContext, _ rig: VersionRig, _ tree: Ve
 }
 
 private func recordWhileItGoes(_ context: SuiteContext) throws(EngineError) {
-    let rig = try VersionRig(context, undoByteLimit: undoByteLimit, temporaryExtents: 1000)
+    let rig = try VersionRig(context, undoByteLimit: undoByteLimit(context), temporaryExtents: 1000)
     let tree = try rig.makeTree()
     try fill(rig, tree)
     let isReading = SharedWord<Bool>(false)
@@ -402,7 +402,7 @@ private func readersMeanwhile(_ context: SuiteContext) throws(EngineError) {
 }
 
 private func diskFull(_ context: SuiteContext) throws(EngineError) {
-    let rig = try VersionRig(context, undoByteLimit: undoByteLimit, temporaryExtents: 4)
+    let rig = try VersionRig(context, undoByteLimit: undoByteLimit(context), temporaryExtents: 4)
     let tree = try rig.makeTree()
     try fill(rig, tree)
     let a = try rig.session()
@@ -432,7 +432,7 @@ private func deviceFails(_ context: SuiteContext) throws(EngineError) {
     try context.run(on: disk) { scheduler throws(EngineError) in
         let inner = SuiteContext(platform: disk)
         inner.currentScheduler = scheduler
-        let rig = try VersionRig(inner, undoByteLimit: undoByteLimit, temporaryExtents: 1000)
+        let rig = try VersionRig(inner, undoByteLimit: undoByteLimit(inner), temporaryExtents: 1000)
         let tree = try rig.makeTree()
         try fill(rig, tree)
         let a = try rig.session()
@@ -478,7 +478,7 @@ private func deviceFails(_ context: SuiteContext) throws(EngineError) {
 }
 
 private func crash(_ context: SuiteContext) throws(EngineError) {
-    let rig = try CrashRig(context, walByteCount: 16 << 20, undoByteLimit: undoByteLimit)
+    let rig = try CrashRig(context, walByteCount: 16 << 20, undoByteLimit: undoByteLimit(context))
     let session = try rig.session()
     session.begin()
     try session.insertRun(rig.table, 0, count: Int(rowCount), 0, length: rowByteCount)
