@@ -43,12 +43,7 @@ extension MetalPlatform {
         }
         descriptors.load(vectors: vectors)
         // A stack that overflows meets this page, not what lies below it.
-        _ = tables.pointee.splitLargePage(dbk_symbol_boot_stack())
-        if let slot = tables.pointee.entry(dbk_symbol_boot_stack(), level: 0) {
-            dbk_atomic_store(slot, PageEntry.guardPage)
-            dbk_write_cr3(UInt64(tables.pointee.root))
-            dbk_invlpg(dbk_symbol_boot_stack())
-        }
+        tables.pointee.takeAway(dbk_symbol_boot_stack())
         Symbols.base = start.module.base
         Symbols.byteCount = Int(start.module.byteCount)
         requireProcessor()
@@ -57,6 +52,8 @@ extension MetalPlatform {
         for index in 0..<start.commandLineByteCount { text.append(start.commandLine[index]) }
         let commandLine = CommandLine(text)
         let hardware = ACPITables(tables: tables).read(rootPointer: start.rootPointer)
+        // A null pointer is a fault from here on; the firmware's data there have been read.
+        tables.pointee.takeAway(0)
         let apicBase = hardware.localAPIC
         if !tables.pointee.mapDevice(apicBase, byteCount: pageSize) {
             stop("the local APIC cannot be mapped", status: 72)

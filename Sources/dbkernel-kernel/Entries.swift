@@ -10,12 +10,11 @@ import MetalPlatform
 @c(posix_memalign) func posixAllocateAligned(
     _ result: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ byteCount: Int
 ) -> CInt {
-    guard let object = allocateObject(byteCount, alignment: alignment) else { return 12 }
-    result.pointee = object
+    result.pointee = allocateObject(byteCount, alignment: alignment)
     return 0
 }
 
-@c(dbk_malloc) func cAllocate(_ byteCount: Int) -> UnsafeMutableRawPointer? { allocateObject(byteCount, alignment: 16) }
+@c(dbk_malloc) func cAllocate(_ byteCount: Int) -> UnsafeMutableRawPointer { allocateObject(byteCount, alignment: 16) }
 
 @c(dbk_free) func cFree(_ object: UnsafeMutableRawPointer?) {
     if let object { freeObject(object) }

@@ -49,12 +49,16 @@ private func machineReset() {
 
 // MARK: What Swift's runtime calls
 
-/// Memory for Swift's runtime and for C; nil if there is none.
-package func allocateObject(_ byteCount: Int, alignment: Int) -> UnsafeMutableRawPointer? {
+/// Memory for Swift's runtime and for C. A panic if there is none: Swift uses what it is given without a look.
+package func allocateObject(_ byteCount: Int, alignment: Int) -> UnsafeMutableRawPointer {
     guard let heap = machine.heap, let frames = machine.frames,
-        let address = heap.pointee.allocate(byteCount, alignment: alignment, frames)
-    else { return nil }
-    return UnsafeMutableRawPointer(bitPattern: address)
+        let address = heap.pointee.allocate(byteCount, alignment: alignment, frames),
+        let object = UnsafeMutableRawPointer(bitPattern: address)
+    else {
+        if let console = machine.console { PlainText(console).text("\nout of memory") }
+        preconditionFailure("out of memory")
+    }
+    return object
 }
 
 package func freeObject(_ object: UnsafeMutableRawPointer) {

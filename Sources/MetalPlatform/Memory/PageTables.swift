@@ -100,6 +100,14 @@ struct PageTables: ~Copyable {
         return true
     }
 
+    /// Makes a page of the memory mapped from the start fault. While one core runs.
+    func takeAway(_ address: UInt) {
+        guard splitLargePage(address), let slot = entry(address, level: 0) else { return }
+        dbk_atomic_store(slot, PageEntry.guardPage)
+        dbk_write_cr3(UInt64(root))
+        dbk_invlpg(address)
+    }
+
     /// True if the page has an entry that is present.
     func isMapped(_ address: UInt) -> Bool {
         var table = root
